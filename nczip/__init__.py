@@ -1,0 +1,1 @@
+"""nczip: a lossless compressor for when size matters most."""

@@ -1,0 +1,31 @@
+"""The C++ core: the mixture's block encoder and decoder. Every call releases the GIL while it works."""
+
+from typing_extensions import Buffer
+
+def isa() -> str:
+    """The instruction set in use: the best that this CPU has and ``NCZIP_ISA`` allows."""
+
+def mixture_config(level: int, memory_limit: int = 0) -> bytes:
+    """The canonical predictor configuration of a level (4, 5, 6) with tables within ``memory_limit`` bytes (0: no limit)."""
+
+def mixture_memory(config: bytes, raw_size: int) -> int:
+    """Bytes that coding one block of ``raw_size`` bytes takes beyond its input and output, in either direction."""
+
+class MixtureEncoder:
+    """Codes one block. Raises ValueError for a configuration that this version does not know."""
+
+    def __init__(self, config: bytes, raw: Buffer) -> None: ...
+    def advance(self, bytes: int) -> int:
+        """Codes up to ``bytes`` more; returns how many bytes of the block are done."""
+    @property
+    def packed_size(self) -> int:
+        """Bytes written so far."""
+    def finish(self) -> bytes:
+        """The packed block. Call once, after ``advance`` has reached the end."""
+
+class MixtureDecoder:
+    """Decodes one block. Damaged packed bytes give wrong bytes, never a crash: check the content hash."""
+
+    def __init__(self, config: bytes, raw_size: int, packed: Buffer) -> None: ...
+    def decode(self, bytes: int) -> bytes:
+        """The next bytes of the block, fewer than asked at its end."""

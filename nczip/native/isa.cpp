@@ -1,0 +1,57 @@
+#include "isa.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace ncz {
+
+namespace scalar { extern const Core kCore; }
+#if defined(__x86_64__)
+namespace sse2 { extern const Core kCore; }
+namespace avx2 { extern const Core kCore; }
+namespace avx512 { extern const Core kCore; }
+#elif defined(__aarch64__)
+namespace neon { extern const Core kCore; }
+#endif
+
+namespace {
+
+struct Path {
+  const Core* core;
+  bool available;
+};
+
+const Core& choose() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+                        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") &&
+                        __builtin_cpu_supports("lzcnt");
+  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const Path paths[] = {{&scalar::kCore, true},
+                        {&sse2::kCore, true},
+                        {&avx2::kCore, has_avx2},
+                        {&avx512::kCore, has_avx512}};
+#elif defined(__aarch64__)
+  const Path paths[] = {{&scalar::kCore, true}, {&neon::kCore, true}};
+#else
+  const Path paths[] = {{&scalar::kCore, true}};
+#endif
+  const char* ceiling = std::getenv("NCZIP_ISA");
+  const Core* best = paths[0].core;
+  for (const Path& path : paths) {
+    if (path.available) best = path.core;
+    if (ceiling && std::strcmp(ceiling, path.core->name) == 0) break;
+  }
+  return *best;
+}
+
+}  // namespace
+
+const Core& core() {
+  static const Core& chosen = choose();
+  return chosen;
+}
+
+}  // namespace ncz

@@ -1,0 +1,41 @@
+// Run-time choice of the instruction set. Every path gives the same bits; NCZIP_ISA is a ceiling, for tests.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace ncz {
+
+// The predictor configuration that an archive names: all that decides the numbers, beside the raw size.
+struct MixtureConfig {
+  uint8_t level;       // 4, 5, 6
+  uint8_t table_bits;  // ceiling of the log2 of the tables' bytes
+};
+
+// One block being coded. The same object for both directions would hide which calls are legal, so there are two.
+class BlockEncoder {
+ public:
+  virtual ~BlockEncoder() = default;
+  virtual size_t advance(size_t bytes) = 0;  // codes up to `bytes` more, returns bytes done so far
+  virtual size_t packed_size() const = 0;    // so far, without what finish() adds
+  virtual std::vector<uint8_t> finish() = 0;
+};
+
+class BlockDecoder {
+ public:
+  virtual ~BlockDecoder() = default;
+  virtual size_t decode(uint8_t* out, size_t bytes) = 0;  // returns bytes written
+};
+
+struct Core {
+  const char* name;
+  std::unique_ptr<BlockEncoder> (*encoder)(MixtureConfig, const uint8_t* raw, size_t raw_size);
+  std::unique_ptr<BlockDecoder> (*decoder)(MixtureConfig, size_t raw_size, const uint8_t* packed, size_t packed_size);
+  size_t (*memory)(MixtureConfig, size_t raw_size);
+};
+
+const Core& core();  // the best path that this CPU has and NCZIP_ISA allows
+
+}  // namespace ncz

@@ -1,0 +1,130 @@
+// The range coder: 24-bit precision, 32-bit words, 64-bit state. It knows intervals and nothing else.
+//
+// Arithmetic coding after Pasco (1976) and Martin (1979). State and words agree with the `constriction` package's
+// queue coder (u32 words, u64 state, precision 24), which the tests use as the oracle.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ncz {
+
+inline constexpr int kPrecision = 24;
+inline constexpr uint32_t kTotal = uint32_t{1} << kPrecision;
+
+class RangeEncoder {
+ public:
+  // Codes the interval [left, left + width) of [0, 2^24). width >= 1.
+  void encode(uint32_t left, uint32_t width) {
+    const uint64_t scale = range_ >> kPrecision;
+    const uint64_t lower = lower_ + scale * left;
+    if (lower < lower_) carry();
+    lower_ = lower;
+    range_ = scale * width;
+    while (range_ < (uint64_t{1} << 32)) {  // at most once, since width >= 1 and scale >= 2^8 leave range >= 2^8
+      words_.push_back(static_cast<uint32_t>(lower_ >> 32));
+      lower_ <<= 32;
+      range_ <<= 32;
+    }
+  }
+
+  // One binary decision; p1 = probability of bit 1 in units of 2^-24, 0 < p1 < 2^24. Bit 1 owns the lower part.
+  void encode_bit(int bit, uint32_t p1) {
+    if (bit)
+      encode(0, p1);
+    else
+      encode(p1, kTotal - p1);
+  }
+
+  size_t words() const { return words_.size(); }
+
+  // Ends the stream: the words, big-endian bytes each, of the number inside the final interval that has the most
+  // trailing zero bytes; those zero bytes are left out, since a decoder reads zeros past the end.
+  std::vector<uint8_t> finish() {
+    if (range_ != ~uint64_t{0}) {
+      for (int zero_bits = 56; zero_bits >= 0; zero_bits -= 8) {
+        const uint64_t mask = zero_bits ? (~uint64_t{0} >> (64 - zero_bits)) : 0;
+        const uint64_t point = (lower_ + mask) & ~mask;  // may wrap to 0: then it is a carry
+        if (point - lower_ < range_) {
+          if (point < lower_) carry();
+          words_.push_back(static_cast<uint32_t>(point >> 32));
+          words_.push_back(static_cast<uint32_t>(point));
+          break;
+        }
+      }
+    }
+    std::vector<uint8_t> bytes;
+    bytes.reserve(words_.size() * 4);
+    for (uint32_t word : words_)
+      for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<uint8_t>(word >> shift));
+    while (!bytes.empty() && bytes.back() == 0) bytes.pop_back();
+    return bytes;
+  }
+
+ private:
+  void carry() {
+    for (size_t i = words_.size(); i-- > 0;)
+      if (++words_[i] != 0) break;
+  }
+
+  uint64_t lower_ = 0;
+  uint64_t range_ = ~uint64_t{0};
+  std::vector<uint32_t> words_;
+};
+
+class RangeDecoder {
+ public:
+  RangeDecoder(const uint8_t* bytes, size_t size) : next_(bytes), end_(bytes + size) {
+    offset_ = uint64_t{word()} << 32;
+    offset_ |= word();
+  }
+
+  // The position of the coded point in [0, 2^24): the caller finds the interval that holds it, then calls take.
+  uint32_t peek() {
+    const uint64_t position = offset_ / (range_ >> kPrecision);
+    return position < kTotal ? static_cast<uint32_t>(position) : kTotal - 1;  // only damaged data goes past the end
+  }
+
+  void take(uint32_t left, uint32_t width) {
+    const uint64_t scale = range_ >> kPrecision;
+    offset_ -= scale * left;
+    range_ = scale * width;
+    renormalise();
+  }
+
+  int decode_bit(uint32_t p1) {
+    const uint64_t scale = range_ >> kPrecision;
+    const uint64_t split = scale * p1;
+    const int bit = offset_ < split;
+    if (bit) {
+      range_ = split;
+    } else {
+      offset_ -= split;
+      range_ = scale * (kTotal - p1);
+    }
+    renormalise();
+    return bit;
+  }
+
+ private:
+  void renormalise() {
+    while (range_ < (uint64_t{1} << 32)) {
+      range_ <<= 32;
+      offset_ = (offset_ << 32) | word();
+    }
+  }
+
+  uint32_t word() {
+    uint32_t value = 0;
+    for (int i = 0; i < 4; ++i) value = (value << 8) | (next_ < end_ ? *next_++ : 0);
+    return value;
+  }
+
+  const uint8_t* next_;
+  const uint8_t* end_;
+  uint64_t offset_ = 0;  // coded point minus the interval's lower end
+  uint64_t range_ = ~uint64_t{0};
+};
+
+}  // namespace ncz
