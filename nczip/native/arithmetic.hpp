@@ -9,6 +9,21 @@
 
 namespace ncz {
 
+// Coefficients from the highest power down.
+inline constexpr float kExp2[7] = {
+    0x1.430912p-13f,  // ln(2)^6 / 6!
+    0x1.5d87fep-10f,  // ln(2)^5 / 5!
+    0x1.3b2ab6p-7f,   // ln(2)^4 / 4!
+    0x1.c6b08ep-5f,   // ln(2)^3 / 3!
+    0x1.ebfbep-3f,    // ln(2)^2 / 2!
+    0x1.62e43p-1f,    // ln(2)
+    1.0f};
+inline constexpr float kLog2[4] = {
+    0x1.a61762p-2f,   // 2 / (7 ln 2)
+    0x1.2776c6p-1f,   // 2 / (5 ln 2)
+    0x1.ec709ep-1f,   // 2 / (3 ln 2)
+    0x1.715476p+1f};  // 2 / ln 2
+
 // 2^x for x in [-126, 126] (clamped). Nearest integer by adding and subtracting 1.5 * 2^23, then a degree-6 Taylor
 // polynomial of 2^f on [-0.5, 0.5]: relative error below 2^-22.
 inline float exp2_pinned(float x) {
@@ -17,13 +32,8 @@ inline float exp2_pinned(float x) {
   const float shifted = x + 12582912.0f;
   const float rounded = shifted - 12582912.0f;
   const float f = x - rounded;
-  float y = 0x1.430912p-13f;     // ln(2)^6 / 6!
-  y = y * f + 0x1.5d87fep-10f;   // ln(2)^5 / 5!
-  y = y * f + 0x1.3b2ab6p-7f;    // ln(2)^4 / 4!
-  y = y * f + 0x1.c6b08ep-5f;    // ln(2)^3 / 3!
-  y = y * f + 0x1.ebfbep-3f;     // ln(2)^2 / 2!
-  y = y * f + 0x1.62e43p-1f;     // ln(2)
-  y = y * f + 1.0f;
+  float y = f * kExp2[0] + kExp2[1];
+  for (int i = 2; i < 7; ++i) y = y * f + kExp2[i];
   const int32_t exponent = static_cast<int32_t>(rounded);
   return y * std::bit_cast<float>((exponent + 127) << 23);
 }
@@ -35,15 +45,14 @@ inline float log2_pinned(float x) {
   const float m = std::bit_cast<float>(bits - (exponent << 23));
   const float s = (m - 1.0f) / (m + 1.0f);
   const float q = s * s;
-  float y = 0x1.a61762p-2f;        // 2 / (7 ln 2)
-  y = y * q + 0x1.2776c6p-1f;     // 2 / (5 ln 2)
-  y = y * q + 0x1.ec709ep-1f;     // 2 / (3 ln 2)
-  y = y * q + 0x1.715476p+1f;     // 2 / ln 2
+  float y = q * kLog2[0] + kLog2[1];
+  y = y * q + kLog2[2];
+  y = y * q + kLog2[3];
   return static_cast<float>(exponent) + y * s;
 }
 
 // The logistic domain, in bits: stretch(p) = log2(p / (1 - p)), squash(x) = 1 / (1 + 2^-x).
-inline float squash(float x) { return 1.0f / (1.0f + exp2_pinned(-x)); }
+inline float squash(float x) { return 1.0f / (1.0f + exp2_pinned(0.0f - x)); }
 inline float stretch(float p) { return log2_pinned(p / (1.0f - p)); }
 
 }  // namespace ncz

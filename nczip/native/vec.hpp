@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "arithmetic.hpp"
+
 namespace ncz::NCZ_ISA {
 
 inline constexpr int kLanes = 16;
@@ -42,6 +44,14 @@ inline float sum(Vec v) {
     for (int i = 0; i < width; ++i) v.lane[i] = v.lane[i] + v.lane[i + width];
   return v.lane[0];
 }
+inline Vec exp2_pinned(Vec v) {
+  for (float& lane : v.lane) lane = ncz::exp2_pinned(lane);
+  return v;
+}
+inline Vec log2_pinned(Vec v) {
+  for (float& lane : v.lane) lane = ncz::log2_pinned(lane);
+  return v;
+}
 
 #else
 
@@ -62,6 +72,34 @@ inline __attribute__((always_inline)) float sum(Vec v) {
   return (b[0] + b[2]) + (b[1] + b[3]);
 }
 
+// The same steps as arithmetic.hpp's scalar functions, lane by lane.
+typedef int32_t VecInt __attribute__((vector_size(64)));
+inline __attribute__((always_inline)) Vec exp2_pinned(Vec x) {
+  const Vec low = broadcast(-126.0f), high = broadcast(126.0f), magic = broadcast(12582912.0f);
+  x = x < low ? low : x;
+  x = x > high ? high : x;
+  const Vec rounded = (x + magic) - magic;
+  const Vec f = x - rounded;
+  Vec y = f * kExp2[0] + kExp2[1];
+  for (int i = 2; i < 7; ++i) y = y * f + kExp2[i];
+  const VecInt exponent = __builtin_convertvector(rounded, VecInt);
+  return y * reinterpret_cast<Vec>((exponent + 127) << 23);
+}
+inline __attribute__((always_inline)) Vec log2_pinned(Vec x) {
+  const VecInt bits = reinterpret_cast<VecInt>(x);
+  const VecInt exponent = (bits - 0x3f3504f3) >> 23;
+  const Vec m = reinterpret_cast<Vec>(bits - (exponent << 23));
+  const Vec s = (m - 1.0f) / (m + 1.0f);
+  const Vec q = s * s;
+  Vec y = q * kLog2[0] + kLog2[1];
+  y = y * q + kLog2[2];
+  y = y * q + kLog2[3];
+  return __builtin_convertvector(exponent, Vec) + y * s;
+}
+
 #endif
+
+inline Vec squash(Vec x) { return broadcast(1.0f) / (broadcast(1.0f) + exp2_pinned(broadcast(0.0f) - x)); }
+inline Vec stretch(Vec p) { return log2_pinned(p / (broadcast(1.0f) - p)); }
 
 }  // namespace ncz::NCZ_ISA
