@@ -1,0 +1,112 @@
+// From partial sums to coded decisions: the CDF of direct coding, and the walk down the vocabulary's trie.
+//
+// A vocabulary is a list of distinct byte strings in lexicographic order that holds every single byte. A predictor's
+// integer partial sums S[0..V] run in that order, so every prefix owns a contiguous range of them, and the mass of
+// any node of the trie is one subtraction.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "range_coder.hpp"
+
+namespace ncz {
+
+// Direct coding: counts of at least 1 that total 2^24. cum has V + 1 entries; needs V < 2^24 and S[V] > 0.
+inline void make_cdf(const uint32_t* sums, size_t vocabulary, uint32_t* cum) {
+  const uint64_t spare = kTotal - vocabulary;
+  for (size_t i = 0; i <= vocabulary; ++i)
+    cum[i] = static_cast<uint32_t>(sums[i] * spare / sums[vocabulary] + i);
+}
+
+// Byte strings as one run of bytes: string i is bytes[begin[i] .. begin[i + 1]).
+struct Vocabulary {
+  const uint8_t* bytes;
+  const uint32_t* begin;
+  size_t size;
+};
+
+// Spelled coding: one token as yes-or-no decisions, END? and then the bits of the next byte from the highest, until
+// END? is yes. Decision 1 (END is yes, the bit is 1) has mass one() of total(); a decision that only one answer
+// fits is passed over, so while !done() both answers are possible.
+class Walk {
+ public:
+  Walk(const Vocabulary& vocabulary, const uint32_t* sums)
+      : vocabulary_(vocabulary), sums_(sums), low_(0), high_(vocabulary.size), split_(0), depth_(0), bit_(7) {
+    advance();
+  }
+
+  bool done() const { return done_; }
+  size_t token() const { return low_; }                    // once done
+  bool at_end() const { return bit_ < 0; }                 // the decision is END?, not a bit
+  int bit() const { return bit_; }                         // 7 is the highest
+  size_t depth() const { return depth_; }                  // bytes of the token that are known in full
+  uint32_t total() const { return sums_[high_] - sums_[low_]; }
+  uint32_t one() const { return at_end() ? sums_[split_] - sums_[low_] : sums_[high_] - sums_[split_]; }
+  // What coding `token` answers here.
+  bool answer(size_t token) const { return at_end() ? token < split_ : token >= split_; }
+
+  void take(bool answer) {
+    if (answer == at_end())
+      high_ = split_;
+    else
+      low_ = split_;
+    if (at_end() && answer) {
+      done_ = true;
+      return;
+    }
+    next();
+    advance();
+  }
+
+ private:
+  size_t length(size_t token) const { return vocabulary_.begin[token + 1] - vocabulary_.begin[token]; }
+
+  void next() {
+    if (bit_-- > 0) return;
+    if (bit_ < -1) {
+      bit_ = 7;
+    } else {
+      ++depth_;
+    }
+  }
+
+  // Passes over decisions with one possible answer; finds where the next one splits [low, high).
+  void advance() {
+    for (;; next()) {
+      if (at_end()) {
+        const bool can_end = length(low_) == depth_;  // the shortest string of a prefix's range comes first
+        split_ = low_ + 1;
+        if (can_end && split_ == high_) {
+          done_ = true;
+          return;
+        }
+        if (can_end) return;
+      } else {
+        split_ = first_with_bit();
+        if (split_ != low_ && split_ != high_) return;
+      }
+    }
+  }
+
+  // All strings of [low, high) agree above this bit of byte `depth`: the first of them that has it set.
+  size_t first_with_bit() const {
+    size_t low = low_, high = high_;
+    while (low < high) {
+      const size_t middle = low + (high - low) / 2;
+      if (vocabulary_.bytes[vocabulary_.begin[middle] + depth_] >> bit_ & 1)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    return low;
+  }
+
+  Vocabulary vocabulary_;
+  const uint32_t* sums_;
+  size_t low_, high_, split_, depth_;
+  int bit_;
+  bool done_ = false;
+};
+
+}  // namespace ncz
