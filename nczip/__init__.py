@@ -1,1 +1,88 @@
-"""nczip: a lossless compressor for when size matters most."""
+"""nczip: a lossless compressor for when size matters most.
+
+compress, decompress     bytes to an archive and back
+open                     a file that compresses or decompresses
+Reader, Writer           the objects that ``open`` gives
+inspect                  an archive's frames and blocks, without decoding
+salvage                  what is still intact in a damaged archive
+
+Importing nczip imports nothing else; each name loads what it needs when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nczip.errors import CorruptError as CorruptError
+    from nczip.errors import FormatError as FormatError
+    from nczip.errors import MemoryLimitError as MemoryLimitError
+    from nczip.errors import NczipError as NczipError
+    from nczip.errors import NewerVersionError as NewerVersionError
+    from nczip.errors import TruncatedError as TruncatedError
+    from nczip.inspection import ArchiveInfo as ArchiveInfo
+    from nczip.inspection import BlockInfo as BlockInfo
+    from nczip.inspection import FrameInfo as FrameInfo
+    from nczip.inspection import inspect as inspect
+    from nczip.reader import Reader as Reader
+    from nczip.salvaging import LostRange as LostRange
+    from nczip.salvaging import salvage as salvage
+    from nczip.stream import compress as compress
+    from nczip.stream import decompress as decompress
+    from nczip.stream import open as open
+    from nczip.writer import Writer as Writer
+
+    __version__: str
+
+_HOMES = {
+    "errors": (
+        "CorruptError",
+        "FormatError",
+        "MemoryLimitError",
+        "NczipError",
+        "NewerVersionError",
+        "TruncatedError",
+    ),
+    "inspection": ("ArchiveInfo", "BlockInfo", "FrameInfo", "inspect"),
+    "reader": ("Reader",),
+    "salvaging": ("LostRange", "salvage"),
+    "stream": ("compress", "decompress", "open"),
+    "writer": ("Writer",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ArchiveInfo",
+    "BlockInfo",
+    "CorruptError",
+    "FormatError",
+    "FrameInfo",
+    "LostRange",
+    "MemoryLimitError",
+    "NczipError",
+    "NewerVersionError",
+    "Reader",
+    "TruncatedError",
+    "Writer",
+    "__version__",
+    "compress",
+    "decompress",
+    "inspect",
+    "open",
+    "salvage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(f"nczip.{_HOME_OF[name]}"), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("nczip")
+    raise AttributeError(f"module 'nczip' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME_OF, "__version__"]

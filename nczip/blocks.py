@@ -1,0 +1,170 @@
+"""One block: raw bytes to packed bytes and back through a method, checked by a hash of the content.
+
+Work goes in steps, and between steps the caller's ``step`` hears how far it is and may raise to stop it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nczip.container import RAW, ZSTD, BlockHead, Method
+from nczip.errors import CorruptError, NewerVersionError
+from nczip.levels import ZSTD_LEVELS, zstd_window
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+Step = Callable[[int, int], None]  # (raw, packed) bytes of this block done so far
+
+ZSTD_STEP = 128 << 10  # raw bytes: one of zstd's own blocks; fixed, since it can shape what zstd writes
+MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
+GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
+GIVE_UP_SHARE = 0.9975  # packed / raw above which a mixture is not gaining
+
+SAMPLES = 8
+SAMPLE_SIZE = 4 << 10
+RANDOM_ENTROPY = 7.98  # bits per byte of the samples' histogram; 32 KiB of random bytes have 7.9944 +- 0.0003
+TAIL_ENTROPY = 7.9  # for what follows bytes that the mixture has already failed on
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A block after packing; ``stored`` when nothing made it smaller and ``data`` is the content itself."""
+
+    stored: bool
+    raw_size: int
+    data: bytes
+    content_hash: bytes
+
+
+def content_hash(raw: Buffer) -> bytes:
+    """XXH3-64 with seed 0, as 8 little-endian bytes."""
+    import xxhash
+
+    return xxhash.xxh3_64_intdigest(raw).to_bytes(8, "little")
+
+
+def pack(method: Method, level: int, raw: Buffer, step: Step) -> Packed:
+    """Packs one block. The result depends on the arguments alone."""
+    view = memoryview(raw)
+    data = None
+    if not looks_random(view):
+        data = (
+            _pack_zstd(ZSTD_LEVELS[level], view, step)
+            if method.id == ZSTD
+            else _pack_mixture(method, view, step)
+        )
+    if data is None or len(data) >= len(view):
+        step(len(view), len(view))
+        return Packed(True, len(view), bytes(view), content_hash(view))
+    return Packed(False, len(view), data, content_hash(view))
+
+
+def unpack(method: Method, head: BlockHead, packed: bytes, step: Step) -> bytes:
+    """Gives back a block's content, or raises CorruptError; never content whose hash does not match."""
+    head.check_packed(packed)
+    if method.id == RAW:
+        raw = packed
+    elif method.id == ZSTD:
+        raw = _unpack_zstd(packed, head.raw_size)
+    else:
+        raw = _unpack_mixture(method, packed, head.raw_size, step)
+    if len(raw) != head.raw_size or content_hash(raw)[: len(head.content_hash)] != head.content_hash:
+        raise CorruptError("the content does not match its checksum")
+    step(len(raw), len(packed))
+    return raw
+
+
+def looks_random(raw: memoryview, entropy: float = RANDOM_ENTROPY) -> bool:
+    """Whether samples of the bytes show neither repeats nor a preference for some byte values.
+
+    Cheap beside any method: 32 KiB at most are looked at, first by zstd's fastest level.
+    """
+    if len(raw) <= SAMPLES * SAMPLE_SIZE:
+        sample = bytes(raw)
+    else:
+        stride = (len(raw) - SAMPLE_SIZE) // (SAMPLES - 1)
+        sample = b"".join(raw[i * stride : i * stride + SAMPLE_SIZE] for i in range(SAMPLES))
+    if len(sample) < SAMPLE_SIZE:  # too short to judge, and quick to try
+        return False
+    import zstandard
+
+    if len(zstandard.ZstdCompressor(level=1).compress(sample)) < len(sample) * 0.99:
+        return False
+    # A sample of n bytes over 256 values shows about 255 / (2 n ln 2) bits less than its source has (Miller,
+    # 1955).
+    bias = 255 / (2 * len(sample) * math.log(2))
+    counts = Counter(sample).values()
+    return bias - sum(n / len(sample) * math.log2(n / len(sample)) for n in counts) >= entropy
+
+
+def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:
+    import zstandard
+
+    # The block's header has the size and the checksums, so the zstd frame goes without them and without a
+    # magic.
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        level,
+        source_size=len(raw),
+        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
+        write_content_size=False,
+        write_checksum=False,
+        write_dict_id=False,
+    )
+    coder = zstandard.ZstdCompressor(compression_params=parameters).compressobj(size=len(raw))
+    pieces, size = [], 0
+    for start in range(0, len(raw), ZSTD_STEP):
+        pieces.append(coder.compress(raw[start : start + ZSTD_STEP]))
+        size += len(pieces[-1])
+        if size >= len(raw):
+            return None
+        step(min(start + ZSTD_STEP, len(raw)), size)
+    pieces.append(coder.flush())
+    return b"".join(pieces)
+
+
+def _unpack_zstd(packed: bytes, raw_size: int) -> bytes:
+    import zstandard
+
+    decoder = zstandard.ZstdDecompressor(
+        format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=zstd_window(raw_size)
+    )
+    try:
+        return decoder.decompress(packed, max_output_size=raw_size, allow_extra_data=False)
+    except zstandard.ZstdError:
+        raise CorruptError("the packed bytes are not a zstd frame of the size claimed") from None
+
+
+def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
+    from nczip import _core
+
+    coder = _core.MixtureEncoder(method.config, raw)
+    done = 0
+    while done < len(raw):
+        done = coder.advance(MIXTURE_STEP)
+        step(done, coder.packed_size)
+        if (
+            done % GIVE_UP_STEP == 0
+            and coder.packed_size > done * GIVE_UP_SHARE
+            and looks_random(raw[done:], TAIL_ENTROPY)
+        ):
+            return None
+    return coder.finish()
+
+
+def _unpack_mixture(method: Method, packed: bytes, raw_size: int, step: Step) -> bytes:
+    from nczip import _core
+
+    try:
+        decoder = _core.MixtureDecoder(method.config, raw_size, packed)
+    except ValueError:
+        raise NewerVersionError("needs a newer nczip (a mixture that this one does not know)") from None
+    pieces = []
+    for start in range(0, raw_size, MIXTURE_STEP):
+        pieces.append(decoder.decode(MIXTURE_STEP))
+        step(start + len(pieces[-1]), len(packed) * start // raw_size)
+    return b"".join(pieces)

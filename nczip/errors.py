@@ -1,0 +1,36 @@
+"""What can be wrong with an archive. Each message is one sentence to print after the file's name."""
+
+
+class NczipError(Exception):
+    """The base of every error that nczip raises about an archive."""
+
+    exit_status = 1
+
+
+class FormatError(NczipError):
+    """The bytes are not an nczip archive."""
+
+
+class CorruptError(NczipError):
+    """The archive is damaged: a checksum, a size or a structure is wrong."""
+
+
+class TruncatedError(CorruptError):
+    """The archive ends before it should."""
+
+
+class NewerVersionError(NczipError):
+    """The archive is whole, as far as its checksums tell, but needs a newer nczip."""
+
+
+class MemoryLimitError(NczipError):
+    """Coding or decoding would take more memory than the limit; ``need`` and ``limit`` are bytes."""
+
+    def __init__(self, what: str, need: int, limit: int) -> None:
+        super().__init__(f"{what} needs {_mib(need)} of memory, more than the limit of {_mib(limit)}")
+        self.need = need
+        self.limit = limit
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"

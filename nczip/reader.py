@@ -1,0 +1,241 @@
+"""Reader: NCZ1 archives in, content out, in order or at random, in memory that does not grow."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from nczip import archive, levels
+from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
+from nczip.container import Frame
+from nczip.errors import CorruptError, MemoryLimitError, NczipError
+from nczip.workers import OrderedPool, Progress
+
+if TYPE_CHECKING:
+    import xxhash
+
+
+class Reader(io.BufferedIOBase):
+    """A binary file to read content from; frames that follow each other read as one.
+
+    A block's content is handed out only after it matched its checksum, so an error (CorruptError,
+    TruncatedError, NewerVersionError, MemoryLimitError, FormatError) comes after all the good content before
+    it. With ``threads`` above 1, as many blocks are read ahead and decoded side by side. Where the source can
+    be sought, so can the Reader: a jump costs one block. ``on_progress(raw, packed)`` is called in the
+    caller's thread with the bytes decoded so far. ``memory`` is bytes of the whole process: fewer threads if
+    need be, else MemoryLimitError.
+    """
+
+    _is_open = False  # a failed __init__ leaves nothing to close
+
+    def __init__(
+        self,
+        source: BinaryIO,
+        *,
+        threads: int = 1,
+        memory: int | None = None,
+        on_progress: Progress | None = None,
+        close_source: bool = False,
+    ) -> None:
+        if threads < 1:
+            raise ValueError("threads must be at least 1")
+        self._file = source
+        self._close_source = close_source
+        self._source = FileSource(source)
+        self._threads = threads
+        self._memory = memory
+        self._pool: OrderedPool[bytes] = OrderedPool(threads, on_progress)
+        self._events: Iterator[Event] = archive.walk(self._source)
+        self._ahead = threads  # blocks to have in flight
+        self._queue: deque[BlockStart | FrameEnd | Exception] = (
+            deque()
+        )  # a BlockStart for each of the pool's jobs
+        self._hash: xxhash.xxh3_64 | None = None  # of the frame's content, while it is read in order
+        self._index: Index | None = None
+        self._block = memoryview(b"")  # the decoded block that holds the position, or ends there
+        self._block_start = 0
+        self._position = 0
+        self._restart_hash()
+        self._is_open = True
+
+    @property
+    def size(self) -> int:
+        """Bytes of content in all frames, as the index tells; io.UnsupportedOperation for a pipe."""
+        return self._load_index().raw_size
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._source.size is not None
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Sets the position in the content; nothing is decoded until the next read."""
+        self._check_open()
+        if not self.seekable():
+            raise io.UnsupportedOperation("the archive comes from a pipe")
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position}.get(whence)
+        position = offset + (self.size if start is None else start)
+        if position < 0:
+            raise ValueError("seek to before the content's start")
+        self._position = position
+        return position
+
+    def read1(self, size: int = -1, /) -> bytes:
+        """At least one byte and at most ``size`` of what the current block has left; nothing at the end."""
+        taken = self.peek()[: size if size >= 0 else None] if size else b""
+        self._position += len(taken)
+        return bytes(taken)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """``size`` bytes, fewer at the end or before damage (the next call then raises); all by default."""
+        whole = size is None or size < 0
+        left = 0 if size is None else size
+        pieces: list[bytes] = []
+        while whole or left:
+            try:
+                piece = self.read1(-1 if whole else left)
+            except (NczipError, OSError):
+                if whole or not pieces:
+                    raise
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
+
+    def peek(self, size: int = 0, /) -> memoryview:
+        """What the current block has left, without moving on; empty at the end. ``size`` is not looked at."""
+        self._check_open()
+        while True:
+            offset = self._position - self._block_start
+            if 0 <= offset < len(self._block):
+                return self._block[offset:]
+            if offset == len(self._block):
+                if not self._next_block():
+                    return self._block[:0]
+            elif not self._jump():
+                return self._block[:0]
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._block = memoryview(b"")
+            self._pool.close()
+            super().close()
+            if self._close_source:
+                self._file.close()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise ValueError("read of a closed nczip.Reader")
+
+    def _next_block(self) -> bool:
+        """Moves on to the next block's content; False at the archive's end."""
+        while True:
+            self._read_ahead()
+            if not self._queue:
+                return False
+            item = self._queue[0]
+            if isinstance(item, Exception):  # stays first: every further read meets it again
+                raise item
+            if isinstance(item, BlockStart):
+                self._block = memoryview(self._decoded())
+                self._block_start = item.raw_offset
+                self._ahead = self._threads
+                self._queue.popleft()
+                if self._hash is not None:
+                    self._hash.update(self._block)
+                return True
+            self._queue.popleft()
+            if self._hash is not None and item.content_hash not in (None, self._hash.digest()[::-1]):
+                self._fail(CorruptError("the content does not match the checksum of the whole"))
+            self._restart_hash()
+
+    def _decoded(self) -> bytes:
+        try:
+            return self._pool.next()
+        except NczipError as error:
+            self._fail(error)
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_ahead(self) -> None:
+        """Keeps blocks in flight. What is wrong further on waits in the queue behind the good blocks."""
+        while len(self._pool) < min(self._ahead, self._pool.threads) and len(self._queue) < 4 * self._ahead:
+            try:
+                event = next(self._events, None)
+                if event is None:
+                    return
+                if isinstance(event, FrameStart):
+                    self._fit_memory(event.frame)
+                    continue
+                if isinstance(event, BlockStart):
+                    packed = self._source.take(event.head.packed_size)
+                    self._pool.submit(partial(event.unpack, packed))
+                self._queue.append(event)
+            except (NczipError, OSError) as error:
+                self._events = iter(())
+                self._queue.append(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._pool.cancel()
+        self._events = iter(())
+        self._queue.clear()
+        self._queue.append(error)
+
+    def _fit_memory(self, frame: Frame) -> None:
+        """Checks what the frame's header asks for, and how many threads may run."""
+        need = levels.decoding_memory(frame)
+        if self._memory is not None:
+            if need > self._memory:
+                raise MemoryLimitError(f"decoding blocks of {frame.max_block} bytes", need, self._memory)
+            each = levels.decoding_memory(frame, 2) - need
+            self._pool.threads = min(self._threads, 1 + (self._memory - need) // max(1, each))
+
+    def _load_index(self) -> Index:
+        if self._index is None:
+            self._check_open()
+            if not self.seekable():
+                raise io.UnsupportedOperation("the archive comes from a pipe")
+            here = self._source.offset
+            try:
+                self._index = archive.load_index(self._source)
+            finally:
+                self._source.jump(here)
+        return self._index
+
+    def _jump(self) -> bool:
+        """Goes to the block that holds the position; False if that is past the end."""
+        index = self._load_index()
+        if self._position >= index.raw_size:
+            return False
+        block = index.find(self._position)
+        self._pool.cancel()
+        self._queue.clear()
+        self._events = self._events_from(index, block)
+        self._ahead = 1
+        self._hash = None
+        return self._next_block()
+
+    def _events_from(self, index: Index, start: int) -> Iterator[Event]:
+        frame = None
+        for block in range(start, len(index)):
+            if index.frame_of(block) is not frame:
+                frame = index.frame_of(block)
+                yield FrameStart(0, frame)
+            yield index.go_to(self._source, block)
+
+    def _restart_hash(self) -> None:
+        import xxhash
+
+        self._hash = xxhash.xxh3_64()

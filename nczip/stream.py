@@ -1,0 +1,104 @@
+"""The functions most programs need: bytes to an archive and back, and a file that compresses."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast, overload
+
+from nczip.levels import DEFAULT_LEVEL
+from nczip.reader import Reader
+from nczip.workers import Progress
+from nczip.writer import Writer
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+File = str | os.PathLike[str] | BinaryIO
+
+
+def compress(
+    data: Buffer,
+    level: int = DEFAULT_LEVEL,
+    *,
+    threads: int = 1,
+    memory: int | None = None,
+    block_size: int | None = None,
+) -> bytes:
+    """An archive of ``data``. Sizes are bytes; ``memory`` bounds the process. Raises as Writer does."""
+    sink = io.BytesIO()
+    with Writer(sink, level, threads=threads, memory=memory, block_size=block_size) as writer:
+        writer.write(data)
+    return sink.getvalue()
+
+
+def decompress(data: Buffer, *, threads: int = 1, memory: int | None = None) -> bytes:
+    """The content of an archive, which may have several frames. Raises as Reader does."""
+    with Reader(io.BytesIO(data), threads=threads, memory=memory) as reader:
+        return reader.read()
+
+
+@overload
+def open(
+    file: File,
+    mode: Literal["r", "rb"] = "rb",
+    *,
+    threads: int = 1,
+    memory: int | None = None,
+    on_progress: Progress | None = None,
+) -> Reader: ...
+
+
+@overload
+def open(
+    file: File,
+    mode: Literal["w", "wb", "x", "xb"],
+    *,
+    level: int = DEFAULT_LEVEL,
+    threads: int = 1,
+    memory: int | None = None,
+    block_size: int | None = None,
+    on_progress: Progress | None = None,
+) -> Writer: ...
+
+
+def open(
+    file: File,
+    mode: Literal["r", "rb", "w", "wb", "x", "xb"] = "rb",
+    *,
+    level: int = DEFAULT_LEVEL,
+    threads: int = 1,
+    memory: int | None = None,
+    block_size: int | None = None,
+    on_progress: Progress | None = None,
+) -> Reader | Writer:
+    """A Reader of an archive, or with mode ``wb`` or ``xb`` a Writer of one.
+
+    ``file`` is a path, or a binary file object, which is then read or written from where it stands and left
+    open. Raises OSError, and as Reader and Writer do.
+    """
+    if mode not in ("r", "rb", "w", "wb", "x", "xb"):
+        raise ValueError(f"mode must be rb, wb or xb, not {mode!r}")
+    ours = isinstance(file, str | os.PathLike)
+    binary = _opened(file, mode) if isinstance(file, str | os.PathLike) else file
+    try:
+        if mode[0] == "r":
+            return Reader(binary, threads=threads, memory=memory, on_progress=on_progress, close_source=ours)
+        return Writer(
+            binary,
+            level,
+            threads=threads,
+            memory=memory,
+            block_size=block_size,
+            on_progress=on_progress,
+            close_sink=ours,
+        )
+    except BaseException:
+        if ours:
+            binary.close()
+        raise
+
+
+def _opened(path: str | os.PathLike[str], mode: str) -> BinaryIO:
+    return cast(BinaryIO, Path(path).open(mode[0] + "b"))
