@@ -182,7 +182,7 @@ class _Salvage:
         self._raw_offset = (self._raw_offset or 0) + (raw_size or 0) if known else None
 
     def _next_block(self, start: int, frame: Frame, head: BlockHead | None) -> tuple[int, int | None]:
-        """Where to go on after a damaged block without an index, and the size of its content if that is sure."""
+        """Where to go on after a damaged block without an index, and the size of its content if sure."""
         if head is not None:
             after = start + head.length + head.packed_size
             if after < self._end and (self._block_at(after, frame) or self._frame_at(after)):
