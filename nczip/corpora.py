@@ -157,6 +157,7 @@ def _downloaded(url: str, directory: Path, limit: int, on_progress: Progress) ->
         try:
             _download(url, path, limit, on_progress)
         except urllib.error.HTTPError as error:
+            error.close()
             raise CorpusError(f"{url} answers {error.code} {error.reason}") from error
         except urllib.error.URLError as error:
             raise CorpusError(f"{url} cannot be reached: {error.reason}") from error

@@ -98,21 +98,19 @@ class Run:
 def run(codec: Codec, command: str, directory: Path) -> Run:
     """Runs one of the codec's commands in ``directory``; whatever ends this process ends the program too."""
     arguments, _, stdout = command.partition(" > ")
-    helper = subprocess.Popen(
-        [
-            *(sys.executable, "-I", "-S", measure.__file__, stdout or "stdout", "stderr"),
-            *(*codec.program, *arguments.split()),
-        ],
+    measured = [sys.executable, "-I", "-S", measure.__file__, stdout or "stdout", "stderr"]
+    with subprocess.Popen(
+        [*measured, *codec.program, *arguments.split()],
         cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
-    )
-    try:
-        answer, _ = helper.communicate()
-    except BaseException:
-        _end(helper)
-        raise
+    ) as helper:
+        try:
+            answer, _ = helper.communicate()
+        except BaseException:
+            _end(helper)
+            raise
     if helper.returncode:
         return Run(0.0, None, f"{codec.program[0]} could not be run")
     seconds, memory, status = answer.split()
@@ -125,7 +123,6 @@ def _end(helper: subprocess.Popen[bytes]) -> None:
     else:
         # The session that the helper leads holds the program that it measures.
         os.killpg(helper.pid, signal.SIGKILL)
-    helper.wait()
 
 
 def _trouble(status: int, stderr: Path) -> str:

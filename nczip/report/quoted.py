@@ -33,6 +33,8 @@ def read(path: Path, inputs: Sequence[Input], run_here: Iterable[str]) -> list[R
             raise ReportError(f"{path}: the first line has to name the columns {', '.join(COLUMNS)}")
         for row in rows:
             try:
+                if None in row or None in row.values():
+                    raise ValueError("not as many values as columns")
                 size = int(row["bytes"])
                 matching = (
                     item
