@@ -1,0 +1,139 @@
+"""The commands: which options each takes, and what its help says."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from nczip.cli import options as opt
+
+PROGRAMS = ("nczip", "unnczip", "nczcat")
+
+PURPOSE = "a lossless compressor for when size matters most"
+
+SUMMARY = (
+    "Compress each FILE to FILE.ncz and keep FILE. With no FILE, or with -, read standard input and write "
+    "standard output."
+)
+
+# What the manual page says beyond --help.
+DETAILS = (
+    "unnczip is nczip -d, and nczcat is nczip -dc. A first word that names a command is that command, even "
+    "where a file has that name: write ./report for the file.",
+    "An output is written under a temporary name beside its place, brought to the disk, and renamed only "
+    "when it is whole; an error or an interruption leaves nothing under the final name. The output takes the "
+    "mode and the times of its input. Where it exists, nczip asks on a terminal and refuses elsewhere.",
+    "What an archive holds depends on the input, the level, --block-size and -M, and never on the number of "
+    "threads. Decompressing checks every block before its bytes are given out. Archives may be concatenated; "
+    "together they decompress to their contents one after the other.",
+    "Levels 1 to 3 are fast both ways. From level 4 on decompressing takes as long as compressing.",
+)
+
+# A first word -> where its click command is, and what it does: said here so that --help imports none of them.
+SUBCOMMANDS = {
+    "compress": ("nczip.cli.commands:compress", "the same as nczip FILE..."),
+    "decompress": ("nczip.cli.commands:decompress", "the same as nczip -d FILE..."),
+    "report": ("nczip.cli.report_cmd:report", "bits per byte and speed, beside other compressors"),
+    "corpora": ("nczip.cli.corpora_cmd:corpora", "list, fetch and verify test corpora"),
+    "completion": ("nczip.cli.commands:completion", "print the completions of a shell: bash, zsh or fish"),
+}
+
+EXIT_STATUSES = (
+    ("0", "all done"),
+    ("1", "an error: some file was not done"),
+    ("2", "a warning: some file was skipped, or lost a part under --keep-going"),
+    ("130", "interrupted: nothing half-written is left"),
+)
+
+
+def load(name: str) -> click.Command:
+    """The click command of a subcommand."""
+    module, attribute = SUBCOMMANDS[name][0].split(":")
+    command = getattr(import_module(module), attribute)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def run_files(files: tuple[str, ...], **chosen: Any) -> int:
+    """Compresses, decompresses, tests or lists ``files``; returns the exit status."""
+    settings = opt.Settings(**{name: value for name, value in chosen.items() if value is not None})
+    if not files and settings == opt.Settings() and sys.stdin.isatty() and sys.stdout.isatty():
+        from nczip.cli.help import short_help
+
+        click.echo(short_help())
+        return 0
+    from nczip.cli.work import run
+
+    return run(files, settings)
+
+
+files = opt.Command(
+    name="nczip",
+    callback=run_files,
+    help=SUMMARY,
+    usage=("nczip [OPTION]... [FILE]...", "nczip COMMAND [OPTION]... [ARGUMENT]..."),
+    options=(
+        *opt.OPERATION,
+        *opt.LEVEL,
+        *opt.OUTPUT,
+        *opt.INPUT,
+        *opt.KEEP_GOING,
+        *opt.RESOURCES,
+        *opt.BLOCK_SIZE,
+        *opt.MESSAGES,
+    ),
+    examples=(
+        ("nczip notes.txt", "write notes.txt.ncz, keep notes.txt"),
+        ("nczip -d notes.txt.ncz", "get notes.txt back"),
+        ("nczip -6 -r --rm logs", "make every file below logs small, in place"),
+        ("nczcat a.ncz | less", "look inside"),
+        ("tar -I nczip -cf s.tar.ncz src", "pack a directory; -xf unpacks it"),
+        ("pg_dump db | nczip -3 > db.ncz", "compress a pipe"),
+        ("nczip report notes.txt", "see how nczip compares on your own data"),
+    ),
+)
+
+compress = opt.Command(
+    name="compress",
+    callback=run_files,
+    help=SUMMARY,
+    usage=("nczip compress [OPTION]... [FILE]...",),
+    options=(*opt.LEVEL, *opt.OUTPUT, *opt.INPUT, *opt.RESOURCES, *opt.BLOCK_SIZE, *opt.MESSAGES),
+    examples=(("nczip compress -4 notes.txt", "write notes.txt.ncz, keep notes.txt"),),
+)
+
+
+def _decompress(files: tuple[str, ...], **chosen: Any) -> int:
+    return run_files(files, mode="decompress", **chosen)
+
+
+decompress = opt.Command(
+    name="decompress",
+    callback=_decompress,
+    help=(
+        "Get each FILE back from FILE.ncz and keep FILE.ncz. With no FILE, or with -, read "
+        "standard input and write standard output."
+    ),
+    usage=("nczip decompress [OPTION]... [FILE]...",),
+    options=(*opt.OUTPUT, *opt.INPUT, *opt.KEEP_GOING, *opt.RESOURCES, *opt.MESSAGES),
+    examples=(
+        ("nczip decompress notes.txt.ncz", "get notes.txt back"),
+        ("nczip decompress --keep-going hurt.ncz", "get back what is intact"),
+    ),
+)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completions of a SHELL: bash, zsh or fish.
+
+    \b
+    bash: nczip completion bash > ~/.local/share/bash-completion/completions/nczip
+    zsh:  nczip completion zsh > a directory of $fpath, as _nczip
+    fish: nczip completion fish > ~/.config/fish/completions/nczip.fish
+    """
+    from nczip.cli.completion import script
+
+    click.echo(script(shell), nl=False)

@@ -1,0 +1,199 @@
+"""What a person reads while nczip works: messages and a progress line, all on standard error."""
+
+import os
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nczip.cli import units
+
+_ERROR, _WARNING = 1, 2
+
+_FIRST_DRAWN_AFTER = 0.5  # seconds: what is done sooner needs no bar, and what is known sooner is not much
+_REDRAWN_EVERY = 0.1  # seconds
+_LONG = 20  # seconds: work that takes longer is announced
+_FACTS = 66  # columns for all that is said beside name and bar
+_NARROWEST_BAR, _WIDEST_BAR = 8, 30  # columns
+_CLEAR_LINE = "\r\x1b[K"
+
+
+def shown(name: object) -> str:
+    """A file name as one line of text that cannot command the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in str(name))
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    if sys.stderr is not None:
+        print(f"nczip: {text}", file=sys.stderr, flush=True)
+
+
+class Console:
+    """Standard error under -q and -v, with at most one progress line at its end.
+
+    ``status`` is the exit status that follows from what was said.
+    """
+
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self.status = 0
+        self.verbose = verbose
+        self._quiet = quiet
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.asks = self._terminal and sys.stdin is not None and sys.stdin.isatty()
+        self.draws = self._terminal and not quiet and os.environ.get("TERM") != "dumb"
+        self._drawn = False
+
+    def error(self, name: object, message: object) -> None:
+        """This file is not done."""
+        self.status = _ERROR
+        self._say(name, message)
+
+    def warning(self, name: object, message: object) -> None:
+        """This file is left alone."""
+        self.status = self.status or _WARNING
+        if not self._quiet:
+            self._say(name, message)
+
+    def lost(self, name: object, message: object) -> None:
+        """A part of this file is gone: a warning that -q does not silence."""
+        self.status = self.status or _WARNING
+        self._say(name, message)
+
+    def note(self, name: object, message: Callable[[], object]) -> None:
+        """What only -v wants to know, and only -v takes the time to find out."""
+        if self.verbose:
+            self._say(name, message())
+
+    def done(self, name: object, message: object) -> None:
+        """What came of a file: for whoever watches, or asked with -v."""
+        if self.verbose or self.draws:
+            self._say(name, message)
+
+    def ask(self, question: str) -> bool:
+        """Whether the person at the terminal agrees; only where ``asks`` says that there is one."""
+        print(f"nczip: {question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def progress(
+        self, name: object, *, raw_size: int | None = None, packed_size: int | None = None
+    ) -> Iterator["Progress"]:
+        """A progress line while the body runs; the sizes, where they are known, tell how far the end is."""
+        try:
+            yield Progress(self, shown(name), raw_size, packed_size)
+        finally:
+            self.clear()
+
+    def draw(self, line: str) -> None:
+        """Shows a new progress line in place of the last."""
+        sys.stderr.write(f"{_CLEAR_LINE}{line}")
+        sys.stderr.flush()
+        self._drawn = True
+
+    def clear(self) -> None:
+        """Takes the progress line away."""
+        if self._drawn:
+            sys.stderr.write(_CLEAR_LINE)
+            sys.stderr.flush()
+            self._drawn = False
+
+    def _say(self, name: object, message: object) -> None:
+        self.clear()
+        complain(f"{shown(name)}: {message}")
+
+
+class Progress:
+    """How far one file is. ``update`` is what ``nczip.open`` calls."""
+
+    def __init__(self, console: Console, name: str, raw_size: int | None, packed_size: int | None) -> None:
+        self.raw_size = raw_size
+        self._packed_size = packed_size
+        self._console = console
+        self._name = name
+        self._begun = time.monotonic()
+        self._next = _FIRST_DRAWN_AFTER
+        self._announced = False
+
+    def update(self, raw_done: int, packed_done: int) -> None:
+        """Takes the bytes that are done, draws if it is time to."""
+        elapsed = time.monotonic() - self._begun
+        if elapsed < self._next:
+            return
+        self._next = elapsed + _REDRAWN_EVERY
+        part = self._part(raw_done, packed_done)
+        if part and not self._announced:
+            self._announced = True
+            if elapsed / part > _LONG:
+                self._console.done(self._name, f"takes about {units.about(elapsed / part)}")
+        if self._console.draws:
+            self._console.draw(self._line(raw_done, packed_done, part, elapsed, _columns() - 1))
+
+    def _part(self, raw_done: int, packed_done: int) -> float | None:
+        """How much is done, 0 to 1; None where the end is not known."""
+        for done, whole in ((raw_done, self.raw_size), (packed_done, self._packed_size)):
+            if whole:
+                return min(1.0, done / whole)
+        return None
+
+    def _line(self, raw_done: int, packed_done: int, part: float | None, elapsed: float, columns: int) -> str:
+        name = _cut(self._name, columns // 3)
+        # To the right, so that what follows a growing number stays where it is.
+        facts = [f"{units.size(raw_done):>8}", f"{units.size(raw_done / elapsed):>8}/s"]
+        if packed_done:
+            facts.append(f"ratio {raw_done / packed_done:.2f}")
+        if part is None:
+            return _fit("  ".join([name, *facts, units.clock(elapsed)]), columns)
+        if self.raw_size:
+            facts[0] += f" of {units.size(self.raw_size)}"
+        if part > 0:
+            facts.append(f"{units.clock(elapsed / part - elapsed)} left")
+        text = "  ".join([f"{part:4.0%}", *facts])
+        room = min(columns - _width(name) - _FACTS, _WIDEST_BAR)
+        return _fit("  ".join([name, *_bar(part, room), text]), columns)
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def _unicode() -> bool:
+    """Whether standard error can show more than ASCII: a serial console or LANG=C cannot."""
+    return (sys.stderr.encoding or "").lower().startswith("utf")
+
+
+def _bar(part: float, room: int) -> list[str]:
+    """The bar, or nothing where there is no room for one."""
+    if room < _NARROWEST_BAR:
+        return []
+    full = round(part * room)
+    done, left = ("━", "─") if _unicode() else ("#", ".")
+    return [done * full + left * (room - full)]
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: wide characters of East Asia take two."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(char) in "WF" else not unicodedata.combining(char) for char in text
+    )
+
+
+def _fit(text: str, columns: int) -> str:
+    while _width(text) > columns:
+        text = text[:-1]
+    return text
+
+
+def _cut(name: str, columns: int) -> str:
+    """The end of a long name: there the files of one directory differ."""
+    if _width(name) <= columns:
+        return name
+    while name and _width(name) >= columns:
+        name = name[1:]
+    return f"{'…' if _unicode() else '~'}{name}"
