@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nczip.container import RAW, ZSTD, BlockHead, Method
+from nczip.container import PIECE, RAW, ZSTD, BlockHead, Method
 from nczip.errors import CorruptError, NewerVersionError
 from nczip.levels import ZSTD_LEVELS, zstd_window
 
@@ -70,7 +70,7 @@ def unpack(method: Method, head: BlockHead, packed: bytes, step: Step) -> bytes:
     if method.id == RAW:
         raw = packed
     elif method.id == ZSTD:
-        raw = _unpack_zstd(packed, head.raw_size)
+        raw = _unpack_zstd(packed, head.raw_size, step)
     else:
         raw = _unpack_mixture(method, packed, head.raw_size, step)
     if len(raw) != head.raw_size or content_hash(raw)[: len(head.content_hash)] != head.content_hash:
@@ -127,16 +127,26 @@ def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:
     return b"".join(pieces)
 
 
-def _unpack_zstd(packed: bytes, raw_size: int) -> bytes:
+def _unpack_zstd(packed: bytes, raw_size: int, step: Step) -> bytes:
     import zstandard
 
+    # Streaming, because the one-shot call allocates whatever size a frame claims.
     decoder = zstandard.ZstdDecompressor(
         format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=zstd_window(raw_size)
     )
+    pieces = []
+    done = 0
     try:
-        return decoder.decompress(packed, max_output_size=raw_size, allow_extra_data=False)
+        with decoder.stream_reader(packed) as reader:
+            while piece := reader.read(
+                min(PIECE, raw_size + 1 - done)
+            ):  # one more, to see that the frame ends
+                pieces.append(piece)
+                done += len(piece)
+                step(min(done, raw_size), len(packed) * min(done, raw_size) // max(1, raw_size))
     except zstandard.ZstdError:
-        raise CorruptError("the packed bytes are not a zstd frame of the size claimed") from None
+        raise CorruptError("the packed bytes are not a zstd frame that this block may have") from None
+    return b"".join(pieces)
 
 
 def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:

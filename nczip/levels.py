@@ -78,9 +78,8 @@ def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Metho
     while True:
         last = not shrink or size <= MIN_BLOCK
         methods = [default]
-        if default.id == MIXTURE and (
-            last or PROCESS + 6 * size <= limit
-        ):  # at least half of the rest for tables
+        tables_get_half = PROCESS + 6 * size <= limit
+        if default.id == MIXTURE and (last or tables_get_half):
             methods.append(_mixture(level, max(1, limit - PROCESS - 3 * size)))
         for method in methods:
             need = PROCESS + size + block_memory(method, size, "compress", level)

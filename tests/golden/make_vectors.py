@@ -1,0 +1,142 @@
+"""Writes formats/vectors/next/: archives of every layout and method, their content, and a manifest.
+
+    python tests/golden/make_vectors.py
+
+Run it after a change of the format or of the mixture. A release copies the folder to one of its own name, which
+nobody writes again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import nczip
+from nczip import _core
+from nczip.container import MIXTURE, Method
+
+NEXT = Path(__file__).parents[2] / "formats" / "vectors" / "next"
+
+WORDS = [
+    "the",
+    "a",
+    "coder",
+    "model",
+    "mixes",
+    "bits",
+    "of",
+    "bytes",
+    "it",
+    "has",
+    "seen",
+    "and",
+    "order",
+    "makes",
+    "each",
+    "one",
+    "cheaper",
+    "than",
+    "before",
+]
+
+
+def prose(size: int) -> bytes:
+    """Text-like bytes, the same on every machine: random.Random's choices are only stable in their lowest layer."""
+    state = random.Random(1)
+    text = ""
+    while len(text) < size:
+        text += WORDS[state.getrandbits(16) % len(WORDS)] + (".\n" if state.getrandbits(4) == 0 else " ")
+    return text[:size].encode()
+
+
+def noise(size: int) -> bytes:
+    """Bytes that nothing makes smaller."""
+    return hashlib.shake_256(b"nczip").digest(size)
+
+
+CONTENTS: dict[str, bytes] = {
+    "empty": b"",
+    "byte": b"n",
+    "prose": prose(3000),
+    "noise": noise(1000),
+    "zeros": bytes(20000),
+    "mixed": prose(2500) + noise(2000) + prose(500),
+    "several": prose(3000) + noise(1000) + prose(1500),
+}
+
+
+def _flushed(level: int, *parts: bytes) -> bytes:
+    sink = io.BytesIO()
+    with nczip.Writer(sink, level, block_size=1 << 16) as writer:
+        for part in parts:
+            writer.write(part)
+            writer.flush()
+    return sink.getvalue()
+
+
+def _smallest_tables(level: int) -> bytes:
+    sink = io.BytesIO()
+    with nczip.Writer(sink, level) as writer:
+        writer.plan = dataclasses.replace(writer.plan, method=Method(MIXTURE, _core.mixture_config(level, 1)))
+        writer.write(CONTENTS["prose"])
+    return sink.getvalue()
+
+
+def _several(level: int) -> bytes:
+    solo = nczip.compress(CONTENTS["prose"], level)
+    flushed = _flushed(level, prose(1000), prose(1500)[1000:])
+    return solo + nczip.compress(CONTENTS["noise"]) + nczip.compress(b"") + flushed
+
+
+VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to make it
+    "empty": ("empty", lambda: nczip.compress(b"")),
+    "byte": ("byte", lambda: nczip.compress(b"n")),
+    "stored": ("noise", lambda: nczip.compress(CONTENTS["noise"])),
+    **{
+        f"prose-{level}": ("prose", lambda level=level: nczip.compress(CONTENTS["prose"], level))
+        for level in range(1, 7)
+    },
+    "zeros-1": ("zeros", lambda: nczip.compress(CONTENTS["zeros"], 1)),
+    "zeros-5": ("zeros", lambda: nczip.compress(CONTENTS["zeros"], 5)),
+    # Blocks of 1,024 bytes: packed ones and stored ones, in a full frame with an index.
+    "mixed-3": ("mixed", lambda: nczip.compress(CONTENTS["mixed"], 3, block_size=1024)),
+    "mixed-5": ("mixed", lambda: nczip.compress(CONTENTS["mixed"], 5, block_size=1024)),
+    "flushed-2": ("prose", lambda: _flushed(2, prose(1000), prose(3000)[1000:])),
+    # As under a memory limit: the configuration is no level's own, so one block takes a full frame.
+    "limited-6": ("prose", lambda: _smallest_tables(6)),
+    "several-1": ("several", lambda: _several(1)),
+    "several-4": ("several", lambda: _several(4)),
+}
+
+
+def main() -> None:
+    """Writes what is missing or differs, and says so."""
+    (NEXT / "content").mkdir(parents=True, exist_ok=True)
+    manifest = {}
+    files = {NEXT / "content" / f"{name}.bin": content for name, content in CONTENTS.items()}
+    for name, (content, make) in VECTORS.items():
+        archive = make()
+        files[NEXT / f"{name}.ncz"] = archive
+        manifest[f"{name}.ncz"] = {
+            "content": f"content/{content}.bin",
+            "content_sha256": hashlib.sha256(CONTENTS[content]).hexdigest(),
+            "archive_sha256": hashlib.sha256(archive).hexdigest(),
+        }
+    files[NEXT / "manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
+    for path in NEXT.rglob("*.*"):
+        if path not in files:
+            path.unlink()
+            print("removed", path.name)
+    for path, data in files.items():
+        if not path.exists() or path.read_bytes() != data:
+            path.write_bytes(data)
+            print("wrote", path.name, len(data))
+
+
+if __name__ == "__main__":
+    main()

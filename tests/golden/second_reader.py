@@ -1,0 +1,176 @@
+"""A decoder of NCZ1 written from formats/ncz1.md alone: no code of nczip, and no hurry. Stored and zstd blocks.
+
+python tests/golden/second_reader.py < ARCHIVE > CONTENT
+"""
+
+from __future__ import annotations
+
+import sys
+
+import xxhash
+import zstandard
+
+
+class Refused(Exception):
+    """The archive breaks a rule of the specification; the message says which."""
+
+
+class Method2(Exception):
+    """The archive has a mixture block, which another page specifies."""
+
+
+def crc32(data: bytes) -> int:
+    """Bit by bit, from the polynomial."""
+    register = 0xFFFFFFFF
+    for byte in data:
+        register ^= byte
+        for _ in range(8):
+            register = register >> 1 ^ (0xEDB88320 if register & 1 else 0)
+    return register ^ 0xFFFFFFFF
+
+
+def xxh3(content: bytes) -> int:
+    return int(xxhash.xxh3_64_intdigest(content, seed=0))
+
+
+def require(rule: bool, broken: str) -> None:
+    if not rule:
+        raise Refused(broken)
+
+
+class Bytes:
+    """A position in the archive."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def take(self, size: int) -> bytes:
+        require(self.at + size <= len(self.data), "cut off")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def u(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "little")
+
+    def varint(self) -> int:
+        digits = []
+        while True:
+            digits.append(self.u(1))
+            require(len(digits) <= 10, "varint too long")
+            if digits[-1] < 128:
+                break
+        require(len(digits) == 1 or digits[-1] != 0, "varint not minimal")
+        value = sum((digit % 128) * 128**place for place, digit in enumerate(digits))
+        require(value < 2**64, "varint too large")
+        return value
+
+
+def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
+    require(len(packed) <= raw_size, "packed size above raw size")
+    if method == 2:
+        raise Method2
+    if method == 0:
+        require(len(packed) == raw_size, "stored sizes differ")
+        return packed
+    window = max(1024, 1 << (raw_size - 1).bit_length())
+    decoder = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=window)
+    with decoder.stream_reader(packed) as reader:
+        return bytes(reader.read(raw_size + 1))
+
+
+def solo(source: Bytes, start: int, form: int) -> bytes:
+    raw_size, packed_size = source.varint(), source.varint()
+    covered = source.data[start : source.at]
+    check, content_hash = source.u(4), source.u(4)
+    packed = source.take(packed_size)
+    require(check == crc32(covered + packed), "check of a solo frame")
+    require(1 <= form <= 7, "newer: form")
+    require(raw_size <= 2**28, "raw size above the limit")
+    content = unpack({1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0}[form], packed, raw_size)
+    require(len(content) == raw_size, "raw size")
+    require(content_hash == xxh3(content) % 2**32, "content hash of a solo frame")
+    return content
+
+
+def header(source: Bytes, start: int, version: int) -> tuple[list[int], int]:
+    """The method numbers, and the most content of a block."""
+    length = source.varint()
+    require(length <= 65536, "header too long")
+    fields = Bytes(source.take(length))
+    covered = source.data[start : source.at]
+    require(source.u(4) == crc32(covered), "check of a header")
+    require(version == 1, "newer: version")
+    values: dict[int, Bytes] = {}
+    last = 0
+    while fields.at < length:
+        tag = fields.varint()
+        require(tag > last, "tags do not ascend")
+        last = tag
+        values[tag] = Bytes(fields.take(fields.varint()))
+        require(tag % 2 == 0 or tag in (1, 3, 5), "newer: tag")
+    require({1, 3, 5} <= set(values), "field missing")
+    require(values[1].varint() == 1, "newer: arithmetic")
+    methods = []
+    while values[3].at < len(values[3].data):
+        methods.append(values[3].u(1))
+        values[3].take(values[3].u(1))
+        require(methods[-1] <= 2, "newer: method")
+    most = values[5].varint()
+    require(1 <= most <= 2**28 and bool(methods), "malformed header")
+    return methods, most
+
+
+def full(source: Bytes, start: int, version: int) -> bytes:
+    methods, most = header(source, start, version)
+    content = b""
+    index = []
+    while True:
+        block = source.at
+        number = source.u(1)
+        if number == 0:
+            break
+        require(number <= len(methods), "method not in the table")
+        raw_size, packed_size = source.varint(), source.varint()
+        require(1 <= raw_size <= most, "raw size of a block")
+        covered = source.data[block : source.at]
+        check, content_hash = source.u(4), source.u(8)
+        packed = source.take(packed_size)
+        require(check == crc32(covered + packed), "check of a block")
+        raw = unpack(methods[number - 1], packed, raw_size)
+        require(len(raw) == raw_size and content_hash == xxh3(raw), "content hash of a block")
+        content += raw
+        index.append((source.at - block, raw_size))
+    end_mark = source.at - 1
+    require(source.varint() == len(content), "raw size of the frame")
+    require(source.u(8) == xxh3(content), "content hash of the frame")
+    require(source.varint() == len(index), "block count")
+    for entry in index:
+        require((source.varint(), source.varint()) == entry, "index entry")
+    require(source.varint() == end_mark - start, "body length")
+    covered = source.data[end_mark : source.at]
+    require(source.u(4) == crc32(covered), "check of the index")
+    require(source.u(4) == source.at + 4 - end_mark, "trailer length")
+    require(source.take(4) == b"\x5a\x4e\x9c" + source.data[start + 3 : start + 4], "footer magic")
+    return content
+
+
+def decode(archive: bytes) -> bytes:
+    """The content of an archive; Refused if it breaks a rule, Method2 if it has a mixture block."""
+    source = Bytes(archive)
+    content = b""
+    while source.at < len(archive) or (not content and source.at == 0):
+        start = source.at
+        require(source.take(3) == b"\x9c\x4e\x5a", "magic")
+        version, form = divmod(source.u(1), 16)
+        if form == 15:
+            content += full(source, start, version)
+        else:
+            frame = solo(source, start, form)
+            require(version == 1, "newer: version")
+            content += frame
+    return content
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(decode(sys.stdin.buffer.read()))

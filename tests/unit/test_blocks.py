@@ -1,0 +1,178 @@
+"""Packing one block and getting it back; noticing what cannot be packed."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+
+import pytest
+import zstandard
+
+from nczip import CorruptError, NewerVersionError, blocks, levels
+from nczip.container import MIXTURE, RAW, ZSTD, BlockHead, Method
+
+MIB = 1 << 20
+
+
+def noise_of(size: int) -> bytes:
+    return hashlib.shake_256(b"block").digest(size)
+
+
+def quiet(_raw: int, _packed: int) -> None:
+    pass
+
+
+def head_of(method: Method, raw: bytes, packed: bytes) -> BlockHead:
+    return BlockHead(0, len(raw), len(packed), 0, zlib.crc32(packed), blocks.content_hash(raw), 0)
+
+
+def unpack(method: Method, raw: bytes, packed: bytes) -> bytes:
+    return blocks.unpack(method, head_of(method, raw, packed), packed, quiet)
+
+
+@pytest.mark.parametrize("level", levels.LEVELS)
+class TestEveryLevel:
+    def test_round_trip(self, level: int, text: bytes) -> None:
+        method = levels.default_method(level)
+        packed = blocks.pack(method, level, text, quiet)
+        assert not packed.stored
+        assert len(packed.data) < len(text)
+        assert unpack(method, text, packed.data) == text
+
+    @pytest.mark.parametrize("raw", [b"", b"\0", b"ab"])
+    def test_too_short_to_gain(self, level: int, raw: bytes) -> None:
+        packed = blocks.pack(levels.default_method(level), level, raw, quiet)
+        assert (packed.stored, packed.data) == (True, raw)
+
+    @pytest.mark.parametrize("size", [100, 5000, 1 << 16])
+    def test_noise_is_stored(self, level: int, size: int, noise: bytes) -> None:
+        packed = blocks.pack(levels.default_method(level), level, noise[:size], quiet)
+        assert (packed.stored, packed.data) == (True, noise[:size])
+
+    def test_steps_are_reported_and_may_stop_it(self, level: int, text: bytes) -> None:
+        class StopError(Exception):
+            pass
+
+        def stop(raw: int, packed: int) -> None:
+            raise StopError
+
+        method = levels.default_method(level)
+        with pytest.raises(StopError):
+            blocks.pack(method, level, text * 4, stop)
+        packed = blocks.pack(method, level, text, quiet).data
+        with pytest.raises(StopError):
+            blocks.unpack(method, head_of(method, text, packed), packed, stop)
+
+    def test_progress_ends_at_the_whole(self, level: int, text: bytes) -> None:
+        seen: list[tuple[int, int]] = []
+        method = levels.default_method(level)
+        packed = blocks.pack(method, level, text * 9, lambda *done: seen.append(done)).data
+        assert seen[-1][0] == len(text) * 9
+        assert seen == sorted(seen)
+        seen.clear()
+        blocks.unpack(method, head_of(method, text * 9, packed), packed, lambda *done: seen.append(done))
+        assert seen[-1] == (len(text) * 9, len(packed))
+        assert seen == sorted(seen)
+
+
+class TestLooksRandom:
+    @pytest.mark.parametrize("size", [1 << 12, 1 << 15, 1 << 20])
+    def test_noise(self, size: int) -> None:
+        assert blocks.looks_random(memoryview(noise_of(size)))
+
+    def test_compressed_bytes(self, text: bytes) -> None:
+        packed = zlib.compress(
+            b"".join(hashlib.sha256(bytes([i])).hexdigest().encode() for i in range(256)) * 1
+        )
+        assert blocks.looks_random(memoryview(packed))
+
+    def test_text(self, text: bytes) -> None:
+        assert not blocks.looks_random(memoryview(text))
+
+    def test_noise_without_some_values(self) -> None:
+        assert not blocks.looks_random(memoryview(bytes(b % 250 for b in noise_of(1 << 16))))
+
+    def test_noise_in_part_of_a_block(self, text: bytes) -> None:
+        assert not blocks.looks_random(memoryview(noise_of(1 << 18) + text * 16))
+
+    def test_noise_is_not_given_to_the_mixture(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def never(*_: object) -> None:
+            raise AssertionError("the mixture was started")
+
+        monkeypatch.setattr(blocks, "_pack_mixture", never)
+        monkeypatch.setattr(blocks, "_pack_zstd", never)
+        for level in levels.LEVELS:
+            assert blocks.pack(levels.default_method(level), level, noise_of(MIB), quiet).stored
+
+    def test_the_mixture_gives_up_on_what_the_samples_hid(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # Zeros where the first look samples make the block seem worth it; the rest is noise.
+        raw = bytes(blocks.SAMPLE_SIZE) + noise_of(MIB)
+        assert not blocks.looks_random(memoryview(raw))
+        seen = []
+        packed = blocks.pack(levels.default_method(5), 5, raw, lambda raw, _packed: seen.append(raw))
+        assert packed.stored
+        assert 0 < len(seen) - 1 <= 3 * blocks.GIVE_UP_STEP // blocks.MIXTURE_STEP
+
+
+class TestUnpackDamaged:
+    def test_packed_bytes(self, text: bytes) -> None:
+        method = levels.default_method(5)
+        packed = blocks.pack(method, 5, text, quiet).data
+        with pytest.raises(CorruptError, match="packed bytes"):
+            blocks.unpack(method, head_of(method, text, packed), packed[:-1] + b"?", quiet)
+
+    @pytest.mark.parametrize("level", [3, 5])
+    def test_content_that_does_not_match(self, level: int, text: bytes) -> None:
+        method = levels.default_method(level)
+        packed = blocks.pack(method, level, text, quiet).data
+        with pytest.raises(CorruptError, match="content"):
+            unpack(method, text[:-1] + b"?", packed)
+
+    def test_stored_with_another_size(self) -> None:
+        with pytest.raises(CorruptError):
+            unpack(Method(RAW), b"abc", b"ab")
+
+    def test_zstd_that_gives_more_or_less(self, text: bytes) -> None:
+        packed = blocks.pack(Method(ZSTD), 1, text, quiet).data
+        for other in (text[:-1], text + b"?"):
+            with pytest.raises(CorruptError):
+                unpack(Method(ZSTD), other, packed)
+
+    @pytest.mark.parametrize(
+        "packed",
+        [
+            bytes([0xE0]) + (1 << 60).to_bytes(8, "little") + bytes.fromhex("010000"),
+            bytes([0xC0, 0x00]) + (1 << 60).to_bytes(8, "little") + bytes.fromhex("010000"),
+            bytes.fromhex("00f8 010000"),
+            bytes.fromhex("0050 010000"),
+            b"",
+            b"\xff" * 40,
+        ],
+        ids=[
+            "exabyte",
+            "exabyte, small window",
+            "window of 3.75 TB",
+            "window above content",
+            "empty",
+            "noise",
+        ],
+    )
+    def test_hostile_zstd(self, packed: bytes) -> None:
+        with pytest.raises(CorruptError):
+            unpack(Method(ZSTD), bytes(100), packed)
+
+    def test_zstd_bomb_stops_at_the_size_claimed(self) -> None:
+        bomb = zstandard.ZstdCompressor(
+            compression_params=zstandard.ZstdCompressionParameters.from_level(
+                1, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, window_log=10
+            )
+        ).compress(bytes(64 * MIB))
+        seen: list[int] = []
+        head = head_of(Method(ZSTD), bytes(1024), bomb)
+        with pytest.raises(CorruptError):
+            blocks.unpack(Method(ZSTD), head, bomb, lambda raw, _packed: seen.append(raw))
+        assert max(seen) <= 1024
+
+    def test_unknown_mixture(self) -> None:
+        with pytest.raises(NewerVersionError):
+            unpack(Method(MIXTURE, b"\xff\xff\xff"), b"abc", b"x")
