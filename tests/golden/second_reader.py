@@ -1,4 +1,4 @@
-"""A decoder of NCZ1 written from formats/ncz1.md alone: no code of nczip, and no hurry. Stored and zstd blocks.
+"""A decoder of NCZ1 written from formats/ncz1.md alone: no code of nczip, no hurry. Stored and zstd blocks.
 
 python tests/golden/second_reader.py < ARCHIVE > CONTENT
 """
@@ -11,11 +11,11 @@ import xxhash
 import zstandard
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The archive breaks a rule of the specification; the message says which."""
 
 
-class Method2(Exception):
+class MixtureError(Exception):
     """The archive has a mixture block, which another page specifies."""
 
 
@@ -35,7 +35,7 @@ def xxh3(content: bytes) -> int:
 
 def require(rule: bool, broken: str) -> None:
     if not rule:
-        raise Refused(broken)
+        raise RefusedError(broken)
 
 
 class Bytes:
@@ -69,7 +69,7 @@ class Bytes:
 def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
     require(len(packed) <= raw_size, "packed size above raw size")
     if method == 2:
-        raise Method2
+        raise MixtureError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
         return packed
@@ -156,7 +156,7 @@ def full(source: Bytes, start: int, version: int) -> bytes:
 
 
 def decode(archive: bytes) -> bytes:
-    """The content of an archive; Refused if it breaks a rule, Method2 if it has a mixture block."""
+    """The content of an archive; RefusedError if it breaks a rule, MixtureError if it has a mixture block."""
     source = Bytes(archive)
     content = b""
     while source.at < len(archive) or (not content and source.at == 0):
