@@ -39,7 +39,7 @@ test-slow: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy nczip bench
 
 # Levels 4 to 6 beside zpaq on one core, with targets; the machine should be idle.
 bench: setup

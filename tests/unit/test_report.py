@@ -329,6 +329,14 @@ def test_the_plot_is_an_svg_with_every_point(tmp_path: Path) -> None:
     assert all(-20 < number < 1080 for number in numbers)
 
 
+def test_the_same_plot_as_png(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
+    plot.write(
+        report_of(result("nczip -4", "f", 300), result("a", "f", 100, quoted=True)), tmp_path / "plot.PNG"
+    )
+    assert (tmp_path / "plot.PNG").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_plot_of_a_single_point(tmp_path: Path) -> None:
     plot.write(report_of(result("a", "f", 1000)), tmp_path / "one.svg")
     assert ET.parse(tmp_path / "one.svg").getroot().tag.endswith("svg")
