@@ -1,6 +1,6 @@
 """A report as a picture: how small against how fast, compressing on the left and decompressing on the right.
 
-The picture is laid out here in lines, dots and words. An SVG of them needs nothing; a PNG needs matplotlib 
+The picture is laid out here in lines, dots and words. An SVG of them needs nothing; a PNG needs matplotlib
 (the extra "plot").
 """
 
