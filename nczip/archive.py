@@ -233,7 +233,7 @@ def load_index(source: FileSource) -> Index:
         tails.append(tail)
         end = tail[0]
     index = Index()
-    if not _walk_until(source, index, end):  # the last footers are content that happens to be an archive
+    if (end or not tails) and not _walk_until(source, index, end):  # the last footers are content that happens to be an archive
         index, tails = Index(), []
         _walk_until(source, index, source.size)
     for offset, frame, trailer in reversed(tails):
@@ -278,8 +278,6 @@ def _frame_before(source: FileSource, end: int) -> tuple[int, Frame, Trailer] | 
 
 def _walk_until(source: FileSource, index: Index, end: int) -> bool:
     """Adds the frames before ``end``; False if no frame ends there."""
-    if end == 0:
-        return True
     source.jump(0)
     for event in walk(source):
         if isinstance(event, FrameStart):

@@ -145,7 +145,7 @@ def _unpack_zstd(packed: bytes, raw_size: int, step: Step) -> bytes:
                 done += len(piece)
                 step(min(done, raw_size), len(packed) * min(done, raw_size) // max(1, raw_size))
     except zstandard.ZstdError:
-        raise CorruptError("the packed bytes are not a zstd frame that this block may have") from None
+        raise CorruptError("the packed bytes are not a zstd frame that fits the block") from None
     return b"".join(pieces)
 
 

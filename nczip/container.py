@@ -221,46 +221,51 @@ def read_frame(source: Source) -> Frame:
     head_crc = fields.crc()
     crc, content_hash = fields.u32(), fields.take(4)
     if major != MAJOR or not 1 <= form <= RAW_FORM:
-        _reject_solo(source, packed_size, head_crc, crc, f"format {major}, form {form}")
+        _reject_solo(source, packed_size, head_crc, crc, major, form)
     _check_sizes(raw_size, packed_size, MAX_BLOCK)
     block = BlockHead(0, raw_size, packed_size, head_crc, crc, content_hash, len(fields.seen))
     return Frame(form, (), raw_size, len(fields.seen), block)
 
 
-def _reject_solo(source: Source, size: int, head_crc: int, crc: int, what: str) -> NoReturn:
+def _reject_solo(source: Source, size: int, head_crc: int, crc: int, major: int, form: int) -> NoReturn:
     """Every version's solo frames keep the layout, so the checksum tells a newer frame from a damaged one."""
     while size:
         piece = source.take(min(size, PIECE))
         head_crc = zlib.crc32(piece, head_crc)
         size -= len(piece)
     if head_crc != crc:
-        raise CorruptError("the frame's header or its packed bytes are damaged")
-    raise NewerVersionError(f"needs a newer nczip ({what})")
+        raise CorruptError("its header or its packed bytes are damaged")
+    _reject_version(major)
+    raise NewerVersionError(f"needs a newer nczip (form {form})")
+
+
+def _reject_version(major: int) -> None:
+    if major > MAJOR:
+        raise NewerVersionError(f"needs a newer nczip (format {major}; this one reads {MAJOR})")
+    if major < MAJOR:
+        raise CorruptError(f"it claims format {major}, which never was")
 
 
 def _full_frame(prefix: _Recorder, major: int) -> Frame:
     size = prefix.varint()
     if size > MAX_HEADER:
-        raise CorruptError("the frame's header is damaged")
+        raise CorruptError("its header is damaged")
     body = BytesSource(prefix.take(size))
     head_crc = prefix.crc()
     if prefix.u32() != head_crc:
-        raise CorruptError("the frame's header is damaged")
-    if major > MAJOR:
-        raise NewerVersionError(f"needs a newer nczip (format {major}; this one reads {MAJOR})")
-    if major < MAJOR:
-        raise CorruptError(f"the frame claims format {major}, which never was")
+        raise CorruptError("its header is damaged")
+    _reject_version(major)
     known = _fields(body)
     try:
         arithmetic = _whole_varint(known[TAG_ARITHMETIC])
         methods = _method_table(known[TAG_METHODS])
         max_block = _whole_varint(known[TAG_MAX_BLOCK])
     except (KeyError, TruncatedError):
-        raise CorruptError("the frame's header lacks a field") from None
+        raise CorruptError("its header lacks a field") from None
     if arithmetic != ARITHMETIC:
         raise NewerVersionError(f"needs a newer nczip (arithmetic {arithmetic}; this one knows {ARITHMETIC})")
     if not 1 <= max_block <= MAX_BLOCK:
-        raise CorruptError(f"the frame claims blocks of {max_block} bytes; the format allows {MAX_BLOCK}")
+        raise CorruptError(f"it claims blocks of {max_block} bytes; {MAX_BLOCK} are allowed")
     return Frame(FULL_FORM, methods, max_block, len(prefix.seen))
 
 
@@ -273,9 +278,9 @@ def _fields(body: BytesSource) -> dict[int, bytes]:
             tag, size = reader.varint(), reader.varint()
             value = reader.take(size)
         except TruncatedError:
-            raise CorruptError("the frame's header is malformed") from None
+            raise CorruptError("its header is malformed") from None
         if tag <= last:
-            raise CorruptError("the frame's header is malformed")
+            raise CorruptError("its header is malformed")
         last = tag
         if tag in (TAG_ARITHMETIC, TAG_METHODS, TAG_MAX_BLOCK):
             fields[tag] = value
@@ -288,7 +293,7 @@ def _whole_varint(value: bytes) -> int:
     source = BytesSource(value)
     number = _Recorder(source).varint()
     if not source.at_end():
-        raise CorruptError("the frame's header is malformed")
+        raise CorruptError("its header is malformed")
     return number
 
 
@@ -299,7 +304,7 @@ def _method_table(value: bytes) -> tuple[Method, ...]:
         number, size = source.take(2)
         methods.append(Method(number, source.take(size)))
     if not methods:
-        raise CorruptError("the frame's header names no method")
+        raise CorruptError("its header names no method")
     for method in methods:
         if method.id not in (RAW, ZSTD, MIXTURE) or (method.id != MIXTURE and method.config):
             raise NewerVersionError(f"needs a newer nczip (method {method.id})")
@@ -313,11 +318,11 @@ def read_block(source: Source, frame: Frame) -> BlockHead | None:
     if method == 0:
         return None
     if method > len(frame.methods):
-        raise CorruptError("the block names a method that its frame does not have")
+        raise CorruptError("it names a method that its frame does not have")
     raw_size, packed_size = fields.varint(), fields.varint()
     _check_sizes(raw_size, packed_size, frame.max_block)
     if raw_size == 0:
-        raise CorruptError("the block claims to be empty")
+        raise CorruptError("it claims to be empty")
     head_crc = fields.crc()
     crc, content_hash = fields.u32(), fields.take(8)
     return BlockHead(method - 1, raw_size, packed_size, head_crc, crc, content_hash, len(fields.seen))
@@ -325,11 +330,9 @@ def read_block(source: Source, frame: Frame) -> BlockHead | None:
 
 def _check_sizes(raw_size: int, packed_size: int, max_block: int) -> None:
     if raw_size > max_block:
-        raise CorruptError(
-            f"a block claims {raw_size} bytes of content, more than its frame allows ({max_block})"
-        )
+        raise CorruptError(f"it claims {raw_size} bytes of content; {max_block} are allowed here")
     if packed_size > raw_size:
-        raise CorruptError(f"a block claims {packed_size} packed bytes for {raw_size} bytes of content")
+        raise CorruptError(f"it claims {packed_size} packed bytes for {raw_size} bytes of content")
 
 
 def read_trailer(source: Source, tally: Tally) -> bytes:

@@ -156,7 +156,7 @@ class Reader(io.BufferedIOBase):
                 return True
             self._queue.popleft()
             if self._hash is not None and item.content_hash not in (None, self._hash.digest()[::-1]):
-                self._fail(CorruptError("the content does not match the checksum of the whole"))
+                self._fail(CorruptError("the content does not match the checksum of its whole frame"))
             self._restart_hash()
 
     def _decoded(self) -> bytes:

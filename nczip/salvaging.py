@@ -59,6 +59,8 @@ class _Salvage:
         self._raw_offset: int | None = 0
 
     def run(self) -> list[LostRange]:
+        if self._end == 0:
+            raise FormatError("empty, so not an nczip archive")
         offset = 0
         found = False
         while offset < self._end:
@@ -94,51 +96,53 @@ class _Salvage:
 
     def _full(self, start: int, frame: Frame) -> int:
         """Block after block; at the first damage the index tells the rest, if it survived."""
+        tally = container.Tally(frame.length)
         offset = start + frame.length
-        count = 0
-        trailer, searched = None, False
+        indexed = None
         while True:
             self._source.jump(offset)
+            head, damaged = None, False
             try:
                 head = container.read_block(self._source, frame)
-                if head is None:
-                    return self._trailer_end(offset)
             except CorruptError:
-                head = None
+                damaged = True
+            if head is None and not damaged:
+                return self._trailer(offset, tally)
             if head is not None and self._write_block(frame.methods[head.method], head):
+                tally.add(self._source.offset - offset, head.raw_size)
                 offset = self._source.offset
-                count += 1
                 continue
-            if not searched:
-                trailer, searched = self._find_trailer(start, offset), True
-            if trailer is not None and sum(trailer.block_lengths[:count]) == offset - start - frame.length:
-                return self._indexed(start, trailer, [frame.methods], count)
+            if indexed is None:
+                indexed = self._find_trailer(start, offset)
+            if indexed and sum(indexed[0].block_lengths[: tally.blocks]) == offset - start - frame.length:
+                return self._indexed(start, *indexed, [frame.methods], tally.blocks)
             after, raw_size = self._next_block(offset, frame, head)
             self._lose(offset, after, raw_size)
             offset = after
             if offset == self._end or self._frame_at(offset):
                 return offset
 
-    def _trailer_end(self, offset: int) -> int:
-        """Where the trailer at ``offset`` ends: at its footer, or if it is damaged at the next frame."""
-        for footer in self._search(container.FOOTER_MAGIC, offset):
-            end = footer + len(container.FOOTER_MAGIC)
-            found = archive.trailer_before(self._source, end)
-            if found is not None and found[0] + found[1].body_length == offset:
-                return end
-        after = self._next_frame(offset)
-        self._lose(offset, after, 0)
-        return after
+    def _trailer(self, offset: int, tally: container.Tally) -> int:
+        """Where the trailer that begins at ``offset`` ends; the next frame if it is not what it should be."""
+        try:
+            container.read_trailer(self._source, tally)
+            return self._source.offset
+        except CorruptError:
+            after = self._next_frame(offset)
+            self._lose(offset, after, 0)
+            return after
 
     def _headless(self, start: int) -> int | None:
         """A frame with a damaged header whose trailer says that it begins here: try the usual headers."""
-        trailer = self._find_trailer(start, start)
-        if trailer is None:
+        indexed = self._find_trailer(start, start)
+        if not indexed:
             return None
         mains = dict.fromkeys(levels.default_method(level) for level in levels.LEVELS)
-        return self._indexed(start, trailer, [(main, Method(container.RAW)) for main in mains], 0)
+        return self._indexed(start, *indexed, [(main, Method(container.RAW)) for main in mains], 0)
 
-    def _indexed(self, start: int, trailer: Trailer, tables: list[tuple[Method, ...]], count: int) -> int:
+    def _indexed(
+        self, start: int, trailer: Trailer, end: int, tables: list[tuple[Method, ...]], count: int
+    ) -> int:
         """The blocks from number ``count`` on, by the index, with whichever table of methods fits."""
         first = start + trailer.body_length - sum(trailer.block_lengths)
         offsets = list(accumulate(trailer.block_lengths, initial=first))
@@ -148,7 +152,7 @@ class _Salvage:
                 self._lose(offsets[number], offsets[number + 1], trailer.raw_sizes[number])
             else:
                 tables = [table, *(other for other in tables if other != table)]
-        return self._trailer_end(offsets[-1])
+        return end
 
     def _try_block(self, offset: int, table: tuple[Method, ...]) -> bool:
         self._source.jump(offset)
@@ -219,13 +223,14 @@ class _Salvage:
     def _next_frame(self, start: int) -> int:
         return next((at for at in self._search(container.MAGIC, start) if self._frame_at(at)), self._end)
 
-    def _find_trailer(self, frame_start: int, start: int) -> Trailer | None:
-        """The trailer of the frame that begins at ``frame_start``, looked for from ``start`` on."""
+    def _find_trailer(self, frame_start: int, start: int) -> tuple[Trailer, int] | tuple[()]:
+        """The trailer of the frame that begins at ``frame_start``, looked for from ``start``, and its end."""
         for footer in self._search(container.FOOTER_MAGIC, start):
-            found = archive.trailer_before(self._source, footer + len(container.FOOTER_MAGIC))
+            end = footer + len(container.FOOTER_MAGIC)
+            found = archive.trailer_before(self._source, end)
             if found is not None and found[0] == frame_start:
-                return found[1]
-        return None
+                return found[1], end
+        return ()
 
     def _search(self, pattern: bytes, start: int) -> Iterator[int]:
         """The offsets of a byte string; the caller may move the source meanwhile."""

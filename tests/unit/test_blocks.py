@@ -149,7 +149,7 @@ class TestUnpackDamaged:
         ids=[
             "exabyte",
             "exabyte, small window",
-            "window of 3.75 TB",
+            "window of 2 TB",
             "window above content",
             "empty",
             "noise",

@@ -1,0 +1,456 @@
+"""Hostile archives: what each one tries, and the error that it must end in. Also seeds for the fuzzer."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import nczip
+from nczip import blocks, container
+from nczip.container import MIXTURE, Tally
+
+CONTENT = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An archive and its end. ``message`` is the whole of what the user reads."""
+
+    name: str
+    tries: str
+    archive: bytes
+    error: type[nczip.NczipError]
+    message: str
+
+
+def with_crc(data: bytes, packed: bytes = b"") -> bytes:
+    return data + zlib.crc32(packed, zlib.crc32(data)).to_bytes(4, "little")
+
+
+def solo(
+    form: int, raw_size: int, packed_size: int, packed: bytes, hash_of: bytes = b"", major: int = 1
+) -> bytes:
+    """A solo frame whose checksums are right whatever its sizes say."""
+    head = b"\x9cNZ" + bytes([major << 4 | form]) + container.varint(raw_size) + container.varint(packed_size)
+    return with_crc(head, packed) + blocks.content_hash(hash_of)[:4] + packed
+
+
+def header(fields: bytes, major: int = 1) -> bytes:
+    return with_crc(b"\x9cNZ" + bytes([major << 4 | 15]) + container.varint(len(fields)) + fields)
+
+
+def field(tag: int, value: bytes) -> bytes:
+    return container.varint(tag) + container.varint(len(value)) + value
+
+
+def fields(arithmetic: int = 1, table: bytes = b"\x00\x00", max_block: int = 4096) -> bytes:
+    return field(1, container.varint(arithmetic)) + field(3, table) + field(5, container.varint(max_block))
+
+
+def two_blocks(
+    frame_head: bytes | None = None,
+    tally: Tally | None = None,
+    content_hash: bytes | None = None,
+) -> bytes:
+    """A full frame of two stored blocks of 1,000 bytes, with a header or a trailer of the attacker's."""
+    frame_head = frame_head or header(fields())
+    out = frame_head
+    honest = Tally(len(frame_head))
+    for start in (0, 1000):
+        raw = CONTENT[start : start + 1000]
+        head = container.block_head(0, 1000, raw, blocks.content_hash(raw))
+        out += head + raw
+        honest.add(len(head) + 1000, 1000)
+    return out + (tally or honest).trailer(content_hash or blocks.content_hash(CONTENT[:2000]))
+
+
+def tally(
+    *entries: tuple[int, int], body: int | None = None, raw: int | None = None, count: int | None = None
+) -> Tally:
+    made = Tally(len(header(fields())))
+    for length, raw_size in entries:
+        made.add(length, raw_size)
+    made.body_length = made.body_length if body is None else body
+    made.raw_size = made.raw_size if raw is None else raw
+    made.blocks = made.blocks if count is None else count
+    return made
+
+
+def one_block(
+    method: bytes, table: bytes, raw_size: int, packed_size: int, packed: bytes, max_block: int = 4096
+) -> bytes:
+    """A full frame cut off after its first block, whose sizes are the attacker's."""
+    head = method + container.varint(raw_size) + container.varint(packed_size)
+    return header(fields(table=table, max_block=max_block)) + with_crc(head, packed) + bytes(8) + packed
+
+
+ZSTD_EXABYTE = bytes([0xE0]) + (1 << 60).to_bytes(8, "little") + bytes.fromhex("010000")
+ZSTD_WINDOW = bytes.fromhex("00f8010000")
+ZSTD_RUN = bytes.fromhex("0000020010410300104101000041")  # a frame of runs of one byte, each from 4 bytes
+BLOCK = 1017  # bytes of each block of two_blocks
+GOOD = two_blocks()
+STORED, SMALL_ZSTD = b"\x00\x00", b"\x01\x00"
+MIXTURE_TABLE = bytes([MIXTURE, 3])
+SOLO = nczip.compress(CONTENT, 5)
+
+_corrupt, _newer, _format, _cut = (
+    nczip.CorruptError,
+    nczip.NewerVersionError,
+    nczip.FormatError,
+    nczip.TruncatedError,
+)
+ATTACKS = [
+    Attack(
+        "empty file",
+        "pass nothing off as an archive of nothing",
+        b"",
+        _format,
+        "empty, so not an nczip archive",
+    ),
+    Attack(
+        "other format",
+        "make the reader guess at a zip file",
+        b"PK\x03\x04" + bytes(30),
+        _format,
+        "not an nczip archive",
+    ),
+    Attack(
+        "magic alone", "end where the version should be", b"\x9cNZ", _cut, "the archive is cut off at byte 3"
+    ),
+    Attack(
+        "terabyte solo",
+        "claim 1 TB of content in 18 bytes",
+        solo(7, 1 << 40, 1, b"x"),
+        _corrupt,
+        "frame at byte 0: it claims 1099511627776 bytes of content; 268435456 are allowed here",
+    ),
+    Attack(
+        "terabyte packed",
+        "have 1 TB allocated to read into",
+        solo(5, 1 << 28, 1 << 40, b"x"),
+        _corrupt,
+        "frame at byte 0: it claims 1099511627776 packed bytes for 268435456 bytes of content",
+    ),
+    Attack(
+        "quarter gigabyte packed",
+        "have the largest packed size that is allowed reserved, and send one byte",
+        solo(7, 1 << 28, 1 << 28, b"x"),
+        _cut,
+        "the archive is cut off at byte 23",
+    ),
+    Attack(
+        "quarter gigabyte of content",
+        "have the largest block decoded from nothing, with a checksum that is right",
+        solo(1, 1 << 28, 3, b"\x00\x00\x00"),
+        _corrupt,
+        "block at byte 0: the content does not match its checksum",
+    ),
+    Attack(
+        "packed above raw",
+        "make a block grow",
+        solo(7, 1, 2, b"ab"),
+        _corrupt,
+        "frame at byte 0: it claims 2 packed bytes for 1 bytes of content",
+    ),
+    Attack(
+        "stored sizes differ",
+        "store 3 bytes and claim 4",
+        solo(7, 4, 3, b"abc"),
+        _corrupt,
+        "block at byte 0: the content does not match its checksum",
+    ),
+    Attack(
+        "wrong content",
+        "have right packed bytes decode to other content",
+        solo(7, 3, 3, b"abc", b"abd"),
+        _corrupt,
+        "block at byte 0: the content does not match its checksum",
+    ),
+    Attack(
+        "empty content, wrong hash",
+        "have nothing pass unchecked",
+        solo(7, 0, 0, b"", b"x"),
+        _corrupt,
+        "block at byte 0: the content does not match its checksum",
+    ),
+    Attack(
+        "empty mixture",
+        "start a model for no content",
+        solo(5, 0, 0, b"", b"x"),
+        _corrupt,
+        "block at byte 0: the content does not match its checksum",
+    ),
+    Attack(
+        "long varint",
+        "spell a size with a needless byte",
+        b"\x9cNZ\x17\x81\x00\x01" + bytes(9),
+        _corrupt,
+        "frame at byte 0: malformed number before byte 6",
+    ),
+    Attack(
+        "endless varint",
+        "have a size that never ends",
+        b"\x9cNZ\x17" + b"\xff" * 40,
+        _corrupt,
+        "frame at byte 0: malformed number before byte 14",
+    ),
+    Attack(
+        "newer solo",
+        "a sound frame of format 2",
+        solo(5, 3, 3, b"abc", major=2),
+        _newer,
+        "frame at byte 0: needs a newer nczip (format 2; this one reads 1)",
+    ),
+    Attack(
+        "newer solo, damaged",
+        "pass damage off as the future",
+        solo(5, 3, 3, b"abc", major=2)[:-1] + b"d",
+        _corrupt,
+        "frame at byte 0: its header or its packed bytes are damaged",
+    ),
+    Attack(
+        "newer solo, endless",
+        "have a terabyte of the future read",
+        solo(5, 1, 1 << 40, b"x", major=2),
+        _cut,
+        "the archive is cut off at byte 20",
+    ),
+    Attack(
+        "reserved form",
+        "a form that has no meaning yet",
+        solo(9, 3, 3, b"abc"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (form 9)",
+    ),
+    Attack(
+        "format 0",
+        "a version before the first",
+        solo(7, 3, 3, b"abc", b"abc", major=0),
+        _corrupt,
+        "frame at byte 0: it claims format 0, which never was",
+    ),
+    Attack(
+        "newer full",
+        "a sound header of format 3",
+        header(b"whatever", 3),
+        _newer,
+        "frame at byte 0: needs a newer nczip (format 3; this one reads 1)",
+    ),
+    Attack(
+        "newer full, damaged",
+        "pass damage off as the future",
+        header(b"whatever", 3)[:-1] + b"?",
+        _corrupt,
+        "frame at byte 0: its header is damaged",
+    ),
+    Attack(
+        "critical field",
+        "a field that must be understood",
+        header(fields() + field(9, b"")),
+        _newer,
+        "frame at byte 0: needs a newer nczip (critical field 9)",
+    ),
+    Attack(
+        "newer arithmetic",
+        "other arithmetic, whose numbers would be wrong",
+        header(fields(2)),
+        _newer,
+        "frame at byte 0: needs a newer nczip (arithmetic 2; this one knows 1)",
+    ),
+    Attack(
+        "newer method",
+        "a method that does not exist yet",
+        header(fields(table=b"\x07\x00")),
+        _newer,
+        "frame at byte 0: needs a newer nczip (method 7)",
+    ),
+    Attack(
+        "newer mixture",
+        "a configuration that does not exist yet",
+        one_block(b"\1", MIXTURE_TABLE + b"\xff\xff\xff", 5, 1, b"x"),
+        _newer,
+        "needs a newer nczip (a mixture that this one does not know)",
+    ),
+    Attack(
+        "gigabyte header",
+        "have 1 GB of header reserved",
+        b"\x9cNZ\x1f" + container.varint(1 << 30),
+        _corrupt,
+        "frame at byte 0: its header is damaged",
+    ),
+    Attack(
+        "no methods",
+        "a method table without methods",
+        header(fields(table=b"")),
+        _corrupt,
+        "frame at byte 0: its header names no method",
+    ),
+    Attack(
+        "terabyte blocks",
+        "allow blocks of 1 TB",
+        header(fields(max_block=1 << 40)),
+        _corrupt,
+        "frame at byte 0: it claims blocks of 1099511627776 bytes; 268435456 are allowed",
+    ),
+    Attack(
+        "fields out of order",
+        "say a field twice",
+        header(fields() + field(5, b"\x01")),
+        _corrupt,
+        "frame at byte 0: its header is malformed",
+    ),
+    Attack(
+        "no such method",
+        "name a method past the table's end",
+        one_block(b"\2", STORED, 1, 1, b"x"),
+        _corrupt,
+        "block at byte 20: it names a method that its frame does not have",
+    ),
+    Attack(
+        "no content",
+        "blocks without content, which would never end",
+        one_block(b"\1", STORED, 0, 0, b""),
+        _corrupt,
+        "block at byte 20: it claims to be empty",
+    ),
+    Attack(
+        "block above its frame's limit",
+        "more content than the header allowed, after memory was checked",
+        one_block(b"\1", STORED, 4097, 1, b"x"),
+        _corrupt,
+        "block at byte 20: it claims 4097 bytes of content; 4096 are allowed here",
+    ),
+    Attack(
+        "zstd exabyte",
+        "a zstd frame that claims 2^60 bytes, for decoders that allocate what it says",
+        one_block(b"\1", SMALL_ZSTD, 100, len(ZSTD_EXABYTE), ZSTD_EXABYTE),
+        _corrupt,
+        "block at byte 20: the packed bytes are not a zstd frame that fits the block",
+    ),
+    Attack(
+        "zstd window",
+        "a zstd frame that wants a window of 2 TB",
+        one_block(b"\1", SMALL_ZSTD, 100, len(ZSTD_WINDOW), ZSTD_WINDOW),
+        _corrupt,
+        "block at byte 20: the packed bytes are not a zstd frame that fits the block",
+    ),
+    Attack(
+        "zstd bomb",
+        "a zstd frame that gives more than the block's header says",
+        one_block(b"\1", SMALL_ZSTD, 1000, len(ZSTD_RUN), ZSTD_RUN),
+        _corrupt,
+        "block at byte 20: the packed bytes are not a zstd frame that fits the block",
+    ),
+    Attack(
+        "no trailer",
+        "end after a whole block",
+        GOOD[: 20 + BLOCK],
+        _cut,
+        "the archive is cut off at byte 1037",
+    ),
+    Attack(
+        "end mark alone",
+        "end after the end mark",
+        GOOD[: 21 + 2 * BLOCK],
+        _cut,
+        "the archive is cut off at byte 2055",
+    ),
+    Attack(
+        "index of other lengths",
+        "send random access into the middle of a block",
+        two_blocks(tally=tally((BLOCK - 10, 1000), (BLOCK + 10, 1000))),
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "index of other sizes",
+        "have random access count content wrongly",
+        two_blocks(tally=tally((BLOCK, 900), (BLOCK, 1100))),
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "index that leaves out a block",
+        "hide a block from random access",
+        two_blocks(tally=tally((BLOCK, 1000), body=20 + 2 * BLOCK)),
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "index of too many blocks",
+        "claim 2^60 blocks",
+        two_blocks(tally=tally((BLOCK, 1000), (BLOCK, 1000), count=1 << 60)),
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "index of too much content",
+        "claim 2^60 bytes of content in all",
+        two_blocks(tally=tally((BLOCK, 1000), (BLOCK, 1000), raw=1 << 60)),
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "index of another body",
+        "send the search for the frame's first byte elsewhere",
+        two_blocks(tally=tally((BLOCK, 1000), (BLOCK, 1000), body=1 << 60)),
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "wrong total",
+        "blocks that are right, in a whole that is not",
+        two_blocks(content_hash=bytes(8)),
+        _corrupt,
+        "the content does not match the checksum of its whole frame",
+    ),
+    Attack(
+        "blocks exchanged",
+        "the same blocks in another order, with an index to match",
+        GOOD[:20] + GOOD[20 + BLOCK : 20 + 2 * BLOCK] + GOOD[20 : 20 + BLOCK] + GOOD[20 + 2 * BLOCK :],
+        _corrupt,
+        "the content does not match the checksum of its whole frame",
+    ),
+    Attack(
+        "footer of another length",
+        "point the footer at the frame's header",
+        GOOD[:-8] + (2000).to_bytes(4, "little") + GOOD[-4:],
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "footer magic",
+        "spoil the last byte",
+        GOOD[:-1] + b"\x2f",
+        _corrupt,
+        "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    Attack(
+        "trailing garbage",
+        "follow an archive with something else",
+        GOOD + b"garbage",
+        _corrupt,
+        "bytes that are no archive follow its end, from byte 2088",
+    ),
+    Attack(
+        "trailing zero",
+        "follow an archive with padding",
+        SOLO + b"\0",
+        _corrupt,
+        "bytes that are no archive follow its end, from byte 1017",
+    ),
+    Attack(
+        "trailing half frame",
+        "follow an archive with the start of another",
+        GOOD + SOLO[:20],
+        _cut,
+        "the archive is cut off at byte 2108",
+    ),
+    Attack(
+        "damaged second frame",
+        "hide damage behind a good frame",
+        GOOD + SOLO[:-1] + bytes([SOLO[-1] ^ 1]),
+        _corrupt,
+        "block at byte 2088: the checksum of the packed bytes does not match",
+    ),
+]

@@ -1,0 +1,126 @@
+"""Hostile archives end in the error that they should, whichever way they are read, and in bounded memory."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hostile import ATTACKS, CONTENT, GOOD, Attack
+
+import nczip
+
+every_attack = pytest.mark.parametrize("attack", [pytest.param(attack, id=attack.name) for attack in ATTACKS])
+
+
+class Pipe(io.RawIOBase):
+    """Bytes that can't be sought and come a few at a time."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        return self._data.readinto(memoryview(buffer)[:7])
+
+
+@every_attack
+@pytest.mark.parametrize("threads", [1, 3])
+def test_error_and_message(attack: Attack, threads: int) -> None:
+    with pytest.raises(attack.error) as caught:
+        nczip.decompress(attack.archive, threads=threads)
+    assert type(caught.value) is attack.error
+    assert str(caught.value) == attack.message
+
+
+@every_attack
+def test_the_same_from_a_pipe(attack: Attack) -> None:
+    with nczip.open(Pipe(attack.archive)) as reader, pytest.raises(attack.error) as caught:
+        reader.read()
+    assert str(caught.value) == attack.message
+
+
+@every_attack
+def test_every_further_read_meets_it_again(attack: Attack) -> None:
+    with nczip.open(io.BytesIO(attack.archive)) as reader:
+        for _ in range(3):
+            with pytest.raises(attack.error):
+                reader.read()
+
+
+@every_attack
+def test_never_wrong_bytes_at_random(attack: Attack) -> None:
+    """From the end, through whatever index there is: the right bytes or an error, never other bytes."""
+    content = CONTENT[:2000] + CONTENT
+    exchanged = (
+        CONTENT[1000:2000] + CONTENT[:1000]
+    )  # honest blocks in an order that only the whole can refute
+    for position in (0, 1, 950, 1000, 1950, 1999):
+        with nczip.open(io.BytesIO(attack.archive)) as reader:
+            try:
+                reader.seek(position)
+                taken = reader.read(40)
+            except nczip.NczipError:
+                continue
+            assert taken or reader.size <= position
+        assert content[position:].startswith(taken) or exchanged[position:].startswith(taken)
+
+
+def error_of(call: Callable[[], object]) -> type[BaseException] | None:
+    try:
+        call()
+    except nczip.NczipError as error:
+        return type(error)
+    return None
+
+
+@every_attack
+def test_inspecting_it(attack: Attack) -> None:
+    """Headers may be all right; otherwise it is the same error, or they show that the archive is cut off."""
+    for source in (io.BytesIO(attack.archive), Pipe(attack.archive)):
+        error = error_of(lambda source=source: nczip.inspect(source))
+        assert error in (None, attack.error, nczip.TruncatedError)
+
+
+@every_attack
+def test_salvaging_it(attack: Attack) -> None:
+    """What is written is content of intact blocks."""
+    sink = io.BytesIO()
+    lost: list[nczip.LostRange] = []
+    error = error_of(lambda: nczip.salvage(io.BytesIO(attack.archive), sink, lost.append))
+    assert error in (None, nczip.FormatError, nczip.NewerVersionError)
+    assert error or lost or attack.name in ("wrong total", "blocks exchanged")
+    written = sink.getvalue()
+    assert written in (b"", CONTENT, CONTENT[:1000], CONTENT[:2000], CONTENT[1000:2000] + CONTENT[:1000])
+
+
+@every_attack
+def test_memory(attack: Attack) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(nczip.NczipError):
+            nczip.decompress(attack.archive)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_good_blocks_before_an_error_are_given_out() -> None:
+    with nczip.open(io.BytesIO(GOOD + b"garbage")) as reader:
+        assert reader.read(5000) == CONTENT[:2000]
+        with pytest.raises(nczip.CorruptError, match="from byte 2088"):
+            reader.read(1)
+
+
+def test_a_memory_limit_refuses_before_decoding(tmp_path: Path) -> None:
+    archive = nczip.compress(CONTENT * 1000, 3, block_size=1 << 22)[:-1]
+    with pytest.raises(
+        nczip.MemoryLimitError, match=r"needs .* MiB of memory, more than the limit of 26\.0 MiB"
+    ):
+        nczip.decompress(archive, memory=26 << 20)
+    with pytest.raises(nczip.TruncatedError):
+        nczip.decompress(archive, memory=64 << 20)
