@@ -233,7 +233,8 @@ def load_index(source: FileSource) -> Index:
         tails.append(tail)
         end = tail[0]
     index = Index()
-    if (end or not tails) and not _walk_until(source, index, end):  # the last footers are content that happens to be an archive
+    if (end or not tails) and not _walk_until(source, index, end):
+        # The last footers belong to an archive that is content of this one.
         index, tails = Index(), []
         _walk_until(source, index, source.size)
     for offset, frame, trailer in reversed(tails):

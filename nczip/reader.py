@@ -89,9 +89,10 @@ class Reader(io.BufferedIOBase):
 
     def read1(self, size: int = -1, /) -> bytes:
         """At least one byte and at most ``size`` of what the current block has left; nothing at the end."""
-        taken = self.peek()[: size if size >= 0 else None] if size else b""
+        self._check_open()
+        taken = bytes(self._rest()[: size if size >= 0 else None]) if size else b""
         self._position += len(taken)
-        return bytes(taken)
+        return taken
 
     def read(self, size: int | None = -1, /) -> bytes:
         """``size`` bytes, fewer at the end or before damage (the next call then raises); all by default."""
@@ -111,18 +112,10 @@ class Reader(io.BufferedIOBase):
             left -= len(piece)
         return b"".join(pieces)
 
-    def peek(self, size: int = 0, /) -> memoryview:
-        """What the current block has left, without moving on; empty at the end. ``size`` is not looked at."""
+    def peek(self, size: int = 0, /) -> bytes:
+        """Some bytes that come next, without moving on; none at the end."""
         self._check_open()
-        while True:
-            offset = self._position - self._block_start
-            if 0 <= offset < len(self._block):
-                return self._block[offset:]
-            if offset == len(self._block):
-                if not self._next_block():
-                    return self._block[:0]
-            elif not self._jump():
-                return self._block[:0]
+        return bytes(self._rest()[: max(size, io.DEFAULT_BUFFER_SIZE)])
 
     def close(self) -> None:
         if self._is_open:
@@ -136,6 +129,18 @@ class Reader(io.BufferedIOBase):
     def _check_open(self) -> None:
         if not self._is_open:
             raise ValueError("read of a closed nczip.Reader")
+
+    def _rest(self) -> memoryview:
+        """What the block at the position has left; empty at the end."""
+        while True:
+            offset = self._position - self._block_start
+            if 0 <= offset < len(self._block):
+                return self._block[offset:]
+            if offset == len(self._block):
+                if not self._next_block():
+                    return self._block[:0]
+            elif not self._jump():
+                return self._block[:0]
 
     def _next_block(self) -> bool:
         """Moves on to the next block's content; False at the archive's end."""

@@ -1,0 +1,76 @@
+"""What a memory limit does to a level."""
+
+from __future__ import annotations
+
+import pytest
+
+import nczip
+from nczip import levels
+from nczip.container import ZSTD
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("level", levels.LEVELS)
+class TestPlan:
+    def test_no_limit(self, level: int) -> None:
+        plan = levels.plan(level, threads=7)
+        assert (plan.threads, plan.block_size, plan.is_default) == (7, levels.default_block_size(level), True)
+
+    def test_exactly_enough_changes_nothing(self, level: int) -> None:
+        need = levels.memory(level, 3, "compress")
+        assert levels.plan(level, threads=3, memory=need) == levels.plan(level, threads=3)
+
+    def test_less_takes_threads_first_and_then_something_of_the_archive(self, level: int) -> None:
+        one = levels.memory(level, 1, "compress")
+        plan = levels.plan(level, threads=3, memory=one)
+        assert (plan.threads, plan.method, plan.block_size) == (1, *_archive(levels.plan(level)))
+        plan = levels.plan(level, threads=3, memory=one - 1)
+        assert _archive(plan) != _archive(levels.plan(level))
+
+    def test_threads_never_change_the_archive(self, level: int) -> None:
+        for memory in range(26 * MIB, 400 * MIB, 13 * MIB):
+            plans = [levels.plan(level, threads=threads, memory=memory) for threads in (1, 2, 9)]
+            assert len({_archive(plan) for plan in plans}) == 1
+
+    def test_what_is_planned_fits(self, level: int) -> None:
+        for memory in range(26 * MIB, 200 * MIB, 7 * MIB):
+            plan = levels.plan(level, threads=4, memory=memory)
+            one = levels.block_memory(plan.method, plan.block_size, "compress", level)
+            assert levels.PROCESS + plan.block_size + plan.threads * one <= memory
+
+    def test_nothing_fits(self, level: int) -> None:
+        with pytest.raises(nczip.MemoryLimitError) as caught:
+            levels.plan(level, memory=MIB)
+        assert caught.value.limit == MIB
+        assert caught.value.need > MIB
+        with pytest.raises(nczip.MemoryLimitError):
+            levels.plan(level, memory=64 * MIB, block_size=64 * MIB)
+
+    def test_a_limited_archive_decodes(self, level: int, text: bytes) -> None:
+        limit = levels.memory(level, 1, "compress") - 1
+        archive = nczip.compress(text, level, memory=limit)
+        assert nczip.decompress(archive, memory=limit) == text
+
+
+def _archive(plan: levels.Plan) -> tuple[object, int]:
+    return plan.method, plan.block_size
+
+
+def test_values_that_do_not_exist() -> None:
+    for arguments in ({"level": 0}, {"level": 7}, {"level": 5, "threads": 0}, {"level": 5, "block_size": 0}):
+        with pytest.raises(ValueError, match=r"level|threads|block size"):
+            levels.plan(**arguments)
+    with pytest.raises(ValueError, match="block size"):
+        levels.plan(1, block_size=levels.MAX_BLOCK + 1)
+
+
+def test_zstd_window() -> None:
+    assert [levels.zstd_window(size) for size in (0, 1, 1024, 1025, 4 * MIB)] == [
+        1024,
+        1024,
+        1024,
+        2048,
+        4 * MIB,
+    ]
+    assert levels.default_method(3).id == ZSTD
