@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.built
+BUILD := build
 NATIVE := CMakeLists.txt pyproject.toml $(wildcard nczip/native/*)
 JOBS ?= 2
+SANITIZE ?=
 
 # Where corpora and quoted figures lie, if not where nczip looks by itself: a folder beside this one, when there is one.
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow lint bench man clean
+.PHONY: setup build demo test test-slow test-sanitized lint bench man clean
 
 setup: $(STAMP)
 
@@ -19,8 +21,8 @@ $(VENV)/bin/python:
 	$(BIN)/pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.22" ninja
 
 $(STAMP): $(VENV)/bin/python $(NATIVE)
-	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -C editable.mode=redirect -C build-dir=build \
-	  -C cmake.define.NCZIP_WERROR=ON -e ".[test,lint,plot]"
+	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -C editable.mode=redirect -C build-dir=$(BUILD) \
+	  -C cmake.define.NCZIP_WERROR=ON -C cmake.define.NCZIP_SANITIZE=$(SANITIZE) -e ".[test,lint,plot]"
 	touch $(STAMP)
 
 build: setup
@@ -35,6 +37,13 @@ test: setup
 # What takes minutes: large inputs, every corpus file on every path.
 test-slow: setup
 	$(BIN)/pytest -m slow
+
+# The tests that feed the core, with the core under AddressSanitizer and UndefinedBehaviorSanitizer.
+test-sanitized:
+	$(MAKE) setup VENV=build/sanitized BUILD=build/sanitized/core SANITIZE=address,undefined
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc \
+	  build/sanitized/bin/pytest -n $(JOBS) $(wildcard tests/unit tests/property tests/golden tests/attacks)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -89,6 +89,11 @@ def bundle(members: dict[str, bytes]) -> bytes:
     return sink.getvalue()
 
 
+def named(value: object) -> str:
+    """The name of a test's case: no bytes, which hold the time and would differ between test processes."""
+    return value if isinstance(value, str) else "-"
+
+
 def known(path: str, data: bytes, algorithm: str = "sha256") -> CorpusFile:
     return CorpusFile(path, len(data), {algorithm: hashlib.new(algorithm, data).hexdigest()})
 
@@ -107,6 +112,7 @@ def everything_in(directory: Path) -> list[str]:
         ("two.zip", bundle({"deep/er/hamlet.txt": TEXT, "bytes": OTHER, "notes": b"not wanted"})),
         ("two.tar.gz", tape({"./hamlet.txt": TEXT, "bytes": OTHER, "notes": b"not wanted"})),
     ],
+    ids=named,
 )
 def test_fetch_takes_the_files_of_the_manifest_out_of_an_archive(
     server: Server, tmp_path: Path, name: str, body: bytes
@@ -122,7 +128,7 @@ def test_fetch_takes_the_files_of_the_manifest_out_of_an_archive(
 
 
 @pytest.mark.parametrize(
-    ("name", "body"), [("h.gz", gzip.compress(TEXT)), ("h.bz2", bz2.compress(TEXT)), ("h", TEXT)]
+    ("name", "body"), [("h.gz", gzip.compress(TEXT)), ("h.bz2", bz2.compress(TEXT)), ("h", TEXT)], ids=named
 )
 def test_fetch_takes_a_single_file(server: Server, tmp_path: Path, name: str, body: bytes) -> None:
     fetch(Corpus("one", "", (known("one/h", TEXT),), (server.url(name, body),)), tmp_path)
@@ -163,6 +169,7 @@ def test_the_next_address_is_tried(server: Server, tmp_path: Path) -> None:
         ("h.tar.gz", tape({}, link="h"), "lacks h"),
         ("h", bytes(3_000_000), "is larger than"),
     ],
+    ids=named,
 )
 def test_what_is_not_the_file_leaves_nothing_behind(
     server: Server, tmp_path: Path, name: str, body: bytes, said: str
