@@ -1,12 +1,13 @@
 """``nczip report``: nczip beside other compressors on the user's own files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nczip.cli import options as opt
-from nczip.cli.terminal import Console
+from nczip.cli.terminal import Console, shown
 
 if TYPE_CHECKING:
     from nczip.report.peers import Codec
@@ -66,8 +67,11 @@ def _report(
 
     asked = _chosen_peers(peers)
     chosen = [codecs.nczip(level) for level in levels] + [peer for peer in asked if peer.installed]
-    inputs = results.gather(files, limit)
-    # Read before the work: a wrong file name should not cost the minutes that measuring takes.
+    inputs = [replace(item, label=shown(item.label)) for item in results.gather(files, limit)]
+    # What can be wrong is looked for before the work: a mistake should not cost the minutes that it takes.
+    for path in (output, plot):
+        if path is not None and not path.parent.is_dir():
+            raise results.ReportError(f"{path}: there is no such directory")
     elsewhere = read(quoted, inputs, [codec.name for codec in chosen]) if quoted else []
     if plot is not None:
         plots.check(plot)

@@ -53,17 +53,17 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        return self.raw / self.packed if self.packed else None
+        return self.raw / self.packed if self.packed and self.raw else None
 
     @property
     def compress_speed(self) -> float | None:
         """Bytes of the original a second."""
-        return self.raw / self.compress_seconds if self.compress_seconds else None
+        return self.raw / self.compress_seconds if self.compress_seconds and self.raw else None
 
     @property
     def decompress_speed(self) -> float | None:
         """Bytes of the original a second."""
-        return self.raw / self.decompress_seconds if self.decompress_seconds else None
+        return self.raw / self.decompress_seconds if self.decompress_seconds and self.raw else None
 
 
 @dataclass(frozen=True)

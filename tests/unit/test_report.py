@@ -239,8 +239,10 @@ def test_markdown_is_a_table_everywhere() -> None:
 
 def test_an_empty_file_has_no_bits_per_byte() -> None:
     report = report_of(result("a", "f", 20, raw=0), inputs=(Input("f", Path("f"), 0),))
-    assert "-" in render.text(report)
-    assert report.results[0].bits_per_byte is None
+    row = next(line for line in render.text(report).splitlines() if line.startswith("  a"))
+    assert row.split() == ["a", "20*", "-", "-", "-", "-", "20", "MB*"]
+    with pytest.raises(ReportError, match="nothing to plot"):
+        plot.write(report, Path("plot.svg"))
 
 
 def test_csv_of_one_run_is_quoted_by_the_next(tmp_path: Path) -> None:
@@ -383,6 +385,7 @@ def test_the_command_reports_on_nczip(tmp_path: Path) -> None:
         ("report --peers arj times.txt", "no peer is called arj; there are gzip, "),
         ("report --plot x.pdf times.txt", "a plot is an .svg or a .png"),
         ("report --quoted none.csv times.txt", "none.csv"),
+        ("report -o no/where.txt times.txt", "no/where.txt: there is no such directory"),
         ("report no-such-file", "no such file, directory or corpus"),
         ("corpora fetch brown", "no corpus is called brown"),
         ("corpora verify brown", "no corpus is called brown"),
