@@ -37,7 +37,7 @@ class Packed:
 
     stored: bool
     raw_size: int
-    data: bytes
+    data: bytes | memoryview
     content_hash: bytes
 
 
@@ -50,7 +50,7 @@ def content_hash(raw: Buffer) -> bytes:
 
 def pack(method: Method, level: int, raw: Buffer, step: Step) -> Packed:
     """Packs one block. The result depends on the arguments alone."""
-    view = memoryview(raw)
+    view = memoryview(raw).cast("B")
     data = None
     if not looks_random(view):
         data = (
@@ -60,7 +60,7 @@ def pack(method: Method, level: int, raw: Buffer, step: Step) -> Packed:
         )
     if data is None or len(data) >= len(view):
         step(len(view), len(view))
-        return Packed(True, len(view), bytes(view), content_hash(view))
+        return Packed(True, len(view), view, content_hash(view))
     return Packed(False, len(view), data, content_hash(view))
 
 

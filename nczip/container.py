@@ -152,7 +152,7 @@ def _u32(value: int) -> bytes:
 # Writing
 
 
-def solo_frame(form: int, raw_size: int, packed: bytes, content_hash: bytes) -> bytes:
+def solo_frame(form: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes) -> bytes:
     """The header of a frame of one block; the packed bytes follow it. ``content_hash`` is all 8 bytes."""
     head = MAGIC + bytes([MAJOR << 4 | form]) + varint(raw_size) + varint(len(packed))
     return head + _u32(zlib.crc32(packed, zlib.crc32(head))) + content_hash[:4]
@@ -172,7 +172,7 @@ def full_frame(methods: Sequence[Method], max_block: int) -> bytes:
     return head + _u32(zlib.crc32(head))
 
 
-def block_head(method: int, raw_size: int, packed: bytes, content_hash: bytes) -> bytes:
+def block_head(method: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes) -> bytes:
     """The header of a block packed by the method at position ``method`` of the frame's table."""
     head = bytes([1 + method]) + varint(raw_size) + varint(len(packed))
     return head + _u32(zlib.crc32(packed, zlib.crc32(head))) + content_hash

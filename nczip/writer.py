@@ -178,7 +178,7 @@ class Writer(io.BufferedIOBase):
             self._put_block()
         self._put(self._tally.trailer(self._hash.digest()[::-1]))
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         while view:  # an unbuffered sink may take less than all
             view = view[self._sink.write(view) :]
