@@ -7,12 +7,13 @@ BUILD := build
 NATIVE := CMakeLists.txt pyproject.toml $(wildcard nczip/native/*)
 JOBS ?= 2
 SANITIZE ?=
+FUZZ_SECONDS ?= 60
 
 # Where corpora and quoted figures lie, if not where nczip looks by itself: a folder beside this one, when there is one.
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized lint bench man clean
+.PHONY: setup build demo test test-slow test-sanitized fuzz lint bench man clean
 
 setup: $(STAMP)
 
@@ -44,6 +45,12 @@ test-sanitized:
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc \
 	  build/sanitized/bin/pytest -n $(JOBS) $(wildcard tests/unit tests/property tests/golden tests/attacks)
+
+# The decoder against libFuzzer, in an ordinary install: atheris cannot see into one that is installed in place.
+fuzz:
+	$(PYTHON) -m venv build/fuzz
+	build/fuzz/bin/pip install -q --disable-pip-version-check atheris .
+	build/fuzz/bin/python tests/fuzz/fuzz_decoder.py build/fuzz/corpus -max_total_time=$(FUZZ_SECONDS)
 
 lint: setup
 	$(BIN)/ruff check .
