@@ -27,6 +27,14 @@ DETAILS = (
     "What an archive holds depends on the input, the level, --block-size and -M, and never on the number of "
     "threads. Decompressing checks every block before its bytes are given out. Archives may be concatenated; "
     "together they decompress to their contents one after the other.",
+    "-M bounds the memory of the whole process. Compressing keeps to it with smaller tables and blocks, "
+    "which the archive records, and fewer threads. Decompressing refuses an archive that needs more, and "
+    "says how much; nczip -lv tells beforehand.",
+    "With -r, files that are not for the operation (by their suffix, symbolic links, devices) are passed "
+    "over in silence; a file that is named and not for it is skipped with a warning. --output-dir holds a "
+    "tree like the one that -r went through.",
+    "nczip -d --keep-going gets out of a damaged archive what is intact, block by block, and lists which "
+    "bytes of the content are lost. What it writes has no gaps where they were.",
     "Levels 1 to 3 are fast both ways. From level 4 on decompressing takes as long as compressing.",
 )
 

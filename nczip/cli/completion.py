@@ -49,7 +49,7 @@ _nczip_files() {
 }
 
 _nczip_first() {
-    [[ $service == nczip ]] && _values command @SUBCOMMANDS@
+    [[ $service == nczip && $CURRENT -eq 2 ]] && _values command @SUBCOMMANDS@
     _nczip_files
 }
 
@@ -88,7 +88,7 @@ def _options(command: click.Command) -> list[Word]:
             help=(param.help or "").split("\n")[0].replace("'", ""),
             takes="" if param.is_flag or param.count else param.metavar or param.type.name,
         )
-        for param in command.get_params(click.Context(command))
+        for param in command.get_params(click.Context(command, **command.context_settings))
         if isinstance(param, click.Option) and not param.hidden
     ]
 

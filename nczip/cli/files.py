@@ -6,8 +6,8 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from nczip.cli.options import Settings
 from nczip.cli.output import Output, SkipError, open_output, standard_output
@@ -64,7 +64,7 @@ def wanted(path: Path, settings: Settings) -> bool:
     return path.suffix == SUFFIX and path.name != SUFFIX
 
 
-def open_source(source: Source, settings: Settings) -> tuple[BinaryIO, os.stat_result | None]:
+def open_source(source: Source, settings: Settings) -> tuple[BufferedReader, os.stat_result | None]:
     """The input and, where it is a regular file, what the system knows about it. Raises SkipError."""
     if source.path is None:
         return _standard_input(settings), None
@@ -82,7 +82,7 @@ def open_source(source: Source, settings: Settings) -> tuple[BinaryIO, os.stat_r
     return source.path.open("rb"), None
 
 
-def _standard_input(settings: Settings) -> BinaryIO:
+def _standard_input(settings: Settings) -> BufferedReader:
     if sys.stdin is None:
         raise OSError(errno.EBADF, "standard input is closed")
     if settings.mode != "compress" and sys.stdin.isatty() and not settings.force:
@@ -94,7 +94,8 @@ def _standard_input(settings: Settings) -> BinaryIO:
 def open_target(source: Source, info: os.stat_result | None, settings: Settings, console: Console) -> Output:
     """Where the output for ``source`` goes."""
     decompressing = settings.mode == "decompress"
-    if settings.output == "-" or (source.path is None and settings.output is None):
+    nameless = source.path is None and settings.output is None and settings.output_dir is None
+    if settings.output == "-" or nameless:
         output = standard_output()
         if not decompressing and not settings.force and sys.stdout.isatty():
             raise OSError(
@@ -103,6 +104,8 @@ def open_target(source: Source, info: os.stat_result | None, settings: Settings,
                 output.name,
             )
         return output
+    if source.path is None and settings.output is None:
+        raise OSError(errno.EINVAL, "has no name to give to a file below --output-dir; -o names one")
     target = Path(settings.output) if settings.output else _derived(source, settings)
     return open_output(target, like=info, force=settings.force, sparse=decompressing, console=console)
 
@@ -113,7 +116,7 @@ def _derived(source: Source, settings: Settings) -> Path:
     if not wanted(source.path, settings):
         if settings.mode == "compress":
             raise SkipError(f"has the suffix {SUFFIX} already; -f compresses it once more")
-        raise SkipError(f"has no suffix {SUFFIX}; -c or -o names the output")
+        raise SkipError(f"is not named NAME{SUFFIX}; -c or -o names the output")
     place = source.path
     if settings.output_dir is not None:
         place = settings.output_dir / source.below

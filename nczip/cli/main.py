@@ -82,6 +82,7 @@ def _guarded(work: Callable[[], int]) -> int:
         return error.exit_status
     except OSError as error:
         complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+        _forget_output()
         return ERROR
     except MemoryError:
         complain("not enough memory")
@@ -97,6 +98,12 @@ def _catch_signals() -> None:
         # A signal that nohup made harmless stays harmless.
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, stop)
+
+
+def _forget_output() -> None:
+    """Keeps Python from trying once more, as it ends, to write what could not be written."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _die_of_closed_pipe() -> int:

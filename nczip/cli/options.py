@@ -103,7 +103,7 @@ RESOURCES = (
         "-T",
         "--threads",
         metavar="N",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 1024),
         help="N blocks side by side; 0: what cores and -M allow",
     ),
     Option(

@@ -65,12 +65,15 @@ class AtomicFile(Output):
         self._sparse = sparse
         # What is compressed from a private file is private from its first byte on; commit sets the mode.
         mode = 0o666 if like is None else 0o600
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            super().__init__(os.open(self._temporary, flags, mode), str(target))
         except OSError as error:
             error.filename = str(target)
             raise
-        super().__init__(descriptor, str(target))
+        except BaseException:  # a signal after the file was made, and before close knows of it
+            self._temporary.unlink(missing_ok=True)
+            raise
 
     def write(self, data: "Buffer") -> int:
         if not self._sparse:

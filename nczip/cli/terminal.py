@@ -14,8 +14,7 @@ _ERROR, _WARNING = 1, 2
 _FIRST_DRAWN_AFTER = 0.5  # seconds: what is done sooner needs no bar, and what is known sooner is not much
 _REDRAWN_EVERY = 0.1  # seconds
 _LONG = 20  # seconds: work that takes longer is announced
-_FACTS = 66  # columns for all that is said beside name and bar
-_NARROWEST_BAR, _WIDEST_BAR = 8, 30  # columns
+_SHORTEST_BAR, _LONGEST_BAR = 8, 30  # columns
 _CLEAR_LINE = "\r\x1b[K"
 
 
@@ -88,9 +87,9 @@ class Console:
 
     def draw(self, line: str) -> None:
         """Shows a new progress line in place of the last."""
+        self._drawn = True  # first: Ctrl-C may come in the middle
         sys.stderr.write(f"{_CLEAR_LINE}{line}")
         sys.stderr.flush()
-        self._drawn = True
 
     def clear(self) -> None:
         """Takes the progress line away."""
@@ -138,20 +137,24 @@ class Progress:
         return None
 
     def _line(self, raw_done: int, packed_done: int, part: float | None, elapsed: float, columns: int) -> str:
+        facts = {
+            "part": "" if part is None else f"{part:4.0%}",
+            # To the right, so that what follows a growing number stays where it is.
+            "done": f"{units.size(raw_done):>8}"
+            + (f" of {units.size(self.raw_size)}" if self.raw_size else ""),
+            "speed": f"{units.size(raw_done / elapsed):>8}/s",
+            "ratio": f"ratio {raw_done / packed_done:.2f}" if packed_done else "",
+            "time": f"{units.clock(elapsed / part - elapsed)} left" if part else units.clock(elapsed),
+        }
         name = _cut(self._name, columns // 3)
-        # To the right, so that what follows a growing number stays where it is.
-        facts = [f"{units.size(raw_done):>8}", f"{units.size(raw_done / elapsed):>8}/s"]
-        if packed_done:
-            facts.append(f"ratio {raw_done / packed_done:.2f}")
-        if part is None:
-            return _fit("  ".join([name, *facts, units.clock(elapsed)]), columns)
-        if self.raw_size:
-            facts[0] += f" of {units.size(self.raw_size)}"
-        if part > 0:
-            facts.append(f"{units.clock(elapsed / part - elapsed)} left")
-        text = "  ".join([f"{part:4.0%}", *facts])
-        room = min(columns - _width(name) - _FACTS, _WIDEST_BAR)
-        return _fit("  ".join([name, *_bar(part, room), text]), columns)
+        shortest_bar = 0 if part is None else _SHORTEST_BAR
+        for least in ("", "done", "ratio", "speed"):
+            facts.pop(least, None)
+            text = "  ".join(fact for fact in facts.values() if fact)
+            room = columns - _width(name) - len(text) - 4
+            if room >= shortest_bar:
+                break
+        return _fit("  ".join(filter(None, [name, _bar(part, room), text])), columns)
 
 
 def _columns() -> int:
@@ -166,13 +169,14 @@ def _unicode() -> bool:
     return (sys.stderr.encoding or "").lower().startswith("utf")
 
 
-def _bar(part: float, room: int) -> list[str]:
-    """The bar, or nothing where there is no room for one."""
-    if room < _NARROWEST_BAR:
-        return []
-    full = round(part * room)
+def _bar(part: float | None, room: int) -> str:
+    """The bar; empty where there is no end in sight, or no room."""
+    if part is None or room < _SHORTEST_BAR:
+        return ""
+    columns = min(room, _LONGEST_BAR)
+    full = round(part * columns)
     done, left = ("━", "─") if _unicode() else ("#", ".")
-    return [done * full + left * (room - full)]
+    return done * full + left * (columns - full)
 
 
 def _width(text: str) -> int:

@@ -15,6 +15,7 @@ from nczip.cli.listing import Listing
 from nczip.cli.options import LANGUAGE_MODEL_LEVELS, Settings
 from nczip.cli.output import SkipError
 from nczip.cli.terminal import Console, shown
+from nczip.container import MAX_BLOCK
 from nczip.errors import NczipError
 
 _CHUNK = 1 << 20  # bytes read or written at a time
@@ -44,6 +45,8 @@ def check(files: tuple[str, ...], settings: Settings) -> None:
         )
     if level is not None and level not in levels.LEVELS:
         raise click.UsageError(f"there is no level {level}, only {levels.LEVELS[0]} to {levels.LEVELS[-1]}")
+    if settings.block_size is not None and settings.block_size > MAX_BLOCK:
+        raise click.UsageError(f"a block has {units.size(MAX_BLOCK)} at most")
     if settings.output not in (None, "-") and (len(files) > 1 or settings.recursive):
         raise click.UsageError("-o names one output, so it takes one input")
     if settings.output is not None and settings.output_dir is not None:
@@ -91,7 +94,7 @@ def compress(source: Source, settings: Settings, console: Console) -> None:
             ) as writer,
         ):
             console.note(source.name, lambda: _plan_in_words(writer.plan))
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read1(_CHUNK):  # one Ctrl-D ends what is typed; read() would want two
                 writer.write(chunk)
         output.commit()
     raw, packed = writer.raw_size, writer.packed_size
