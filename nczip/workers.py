@@ -68,13 +68,9 @@ class OrderedPool(Generic[T]):
         self._jobs.append(job)
 
     def next(self) -> T:
-        """The oldest job's result, or its exception; an exception ends the other jobs too."""
+        """The oldest job's result, or its exception, after which only cancel and close make sense."""
         job = self._jobs[0]
-        try:
-            result = self._here(job) if job.future is None else self._await(job, job.future)
-        except BaseException:
-            self.cancel()
-            raise
+        result = self._here(job) if job.future is None else self._await(job.future)
         self._jobs.popleft()
         self._raw += job.raw
         self._packed += job.packed
@@ -103,7 +99,7 @@ class OrderedPool(Generic[T]):
 
         return job.work(step)
 
-    def _await(self, job: _Job[T], future: Future[T]) -> T:
+    def _await(self, future: Future[T]) -> T:
         while not wait((future,), timeout=POLL).done:
             self._report()
         return future.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 import zlib
 
 import pytest
@@ -20,6 +21,15 @@ def noise_of(size: int) -> bytes:
 
 def quiet(_raw: int, _packed: int) -> None:
     pass
+
+
+def magicless(raw: bytes, window_log: int) -> bytes:
+    """A zstd frame as blocks have them, with a window of the caller's choice."""
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        1, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, window_log=window_log
+    )
+    coder = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    return coder.compress(raw) + coder.flush()
 
 
 def head_of(method: Method, raw: bytes, packed: bytes) -> BlockHead:
@@ -86,6 +96,9 @@ class TestLooksRandom:
 
     def test_text(self, text: bytes) -> None:
         assert not blocks.looks_random(memoryview(text))
+
+    def test_noise_that_repeats(self) -> None:
+        assert not blocks.looks_random(memoryview(noise_of(1 << 14) * 2))
 
     def test_noise_without_some_values(self) -> None:
         assert not blocks.looks_random(memoryview(bytes(b % 250 for b in noise_of(1 << 16))))
@@ -159,17 +172,26 @@ class TestUnpackDamaged:
         with pytest.raises(CorruptError):
             unpack(Method(ZSTD), bytes(100), packed)
 
+    @pytest.mark.parametrize(("window_log", "fits"), [(10, True), (11, False), (20, False)])
+    def test_zstd_window(self, window_log: int, fits: bool) -> None:
+        raw = b"window " * 100
+        packed = magicless(raw, window_log)
+        if fits:
+            assert unpack(Method(ZSTD), raw, packed) == raw
+        else:
+            with pytest.raises(CorruptError, match="zstd"):
+                unpack(Method(ZSTD), raw, packed)
+
     def test_zstd_bomb_stops_at_the_size_claimed(self) -> None:
-        bomb = zstandard.ZstdCompressor(
-            compression_params=zstandard.ZstdCompressionParameters.from_level(
-                1, format=zstandard.FORMAT_ZSTD1_MAGICLESS, write_content_size=False, window_log=10
-            )
-        ).compress(bytes(64 * MIB))
-        seen: list[int] = []
+        bomb = magicless(bytes(64 * MIB), 10)
         head = head_of(Method(ZSTD), bytes(1024), bomb)
-        with pytest.raises(CorruptError):
-            blocks.unpack(Method(ZSTD), head, bomb, lambda raw, _packed: seen.append(raw))
-        assert max(seen) <= 1024
+        tracemalloc.start()
+        try:
+            with pytest.raises(CorruptError):
+                blocks.unpack(Method(ZSTD), head, bomb, quiet)
+            assert tracemalloc.get_traced_memory()[1] < 1 * MIB
+        finally:
+            tracemalloc.stop()
 
     def test_unknown_mixture(self) -> None:
         with pytest.raises(NewerVersionError):

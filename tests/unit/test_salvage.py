@@ -8,6 +8,7 @@ import io
 import pytest
 
 import nczip
+from nczip import container
 
 SIZE = 1000  # bytes of a block
 NOISE = hashlib.shake_256(b"salvage").digest(3 * SIZE)
@@ -111,6 +112,20 @@ def test_damaged_block_header_and_cut_off(archive: bytes, offsets: list[int]) ->
     assert [(one.offset, one.raw_offset, one.raw_size) for one in lost] == [
         (offsets[1], SIZE, None),
         (offsets[4], None, None),
+    ]
+
+
+def test_content_that_looks_like_a_block(level: int) -> None:
+    """While a header is looked for, only a checksum tells one from content."""
+    fake = container.block_head(0, SIZE, b"other bytes", bytes(8))
+    stored = (NOISE[:500] + fake + NOISE)[:SIZE]
+    archive = nczip.compress(part(0) + stored + part(2) + part(3), level, block_size=SIZE)
+    offsets = [block.offset for block in nczip.inspect(io.BytesIO(archive)).frames[0].blocks]
+    content, lost = salvaged(spoil(archive, offsets[1], 6)[: offsets[3] + 5])
+    assert content == part(0) + part(2)
+    assert [(one.offset, one.size) for one in lost] == [
+        (offsets[1], offsets[2] - offsets[1]),
+        (offsets[3], 5),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -311,6 +312,25 @@ class TestInterrupts:
             writer.write(text)
         assert writer.closed
         assert alive() == []
+
+    def test_an_error_ends_the_other_jobs(
+        self, threads: int, level: int, text: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        finished = []
+
+        def fail_or_go_on(_method, _level, raw, step) -> None:
+            if bytes(raw[:6]) == b"line 0":
+                raise MemoryError("no room")
+            for _ in range(100_000):
+                step(0, 0)
+                time.sleep(0.0001)
+            finished.append(raw)
+
+        monkeypatch.setattr(blocks, "pack", fail_or_go_on)
+        writer = nczip.open(io.BytesIO(), "wb", level=level, threads=threads, block_size=1000)
+        with pytest.raises(MemoryError, match="no room"):
+            writer.write(text)
+        assert finished == []
 
     def test_progress_reaches_the_end_in_the_callers_thread(
         self, threads: int, level: int, text: bytes
