@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 60
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized fuzz lint bench man clean
+.PHONY: setup build demo test test-slow test-sanitized golden fuzz lint bench man clean
 
 setup: $(STAMP)
 
@@ -35,9 +35,13 @@ demo: setup
 test: setup
 	$(BIN)/pytest -n $(JOBS)
 
-# What takes minutes: large inputs, every corpus file on every path.
+# What takes long.
 test-slow: setup
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n $(JOBS) -m slow
+
+# Of that: every corpus file on every path of the core and with any number of threads.
+golden: setup
+	$(BIN)/pytest -n $(JOBS) -m slow tests/golden
 
 # The tests that feed the core, with the core under AddressSanitizer and UndefinedBehaviorSanitizer.
 test-sanitized:
