@@ -1,4 +1,4 @@
-"""Every path of the core, and any number of threads, writes and reads the same archive of every corpus file."""
+"""Every path of the core and any number of threads write and read the same archive of every corpus file."""
 
 from __future__ import annotations
 
