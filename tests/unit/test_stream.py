@@ -190,6 +190,21 @@ class TestReader:
                 assert reader.read(100) == (text * 20)[place : place + 100]
         assert len(decoded) == 3  # the last place was in the block at hand
 
+    def test_damage_elsewhere_does_not_matter(self, text: bytes) -> None:
+        archive = bytearray(archive_of(text, block_size=1000))
+        damaged = nczip.inspect(io.BytesIO(archive)).frames[0].blocks[4].offset
+        archive[damaged + 30] ^= 1
+        with nczip.open(io.BytesIO(archive)) as reader:
+            assert reader.read(1000) == text[:1000]
+            reader.seek(4500)
+            for _ in range(2):
+                with pytest.raises(nczip.CorruptError, match=f"byte {damaged}"):
+                    reader.read(1)
+            reader.seek(1000)
+            assert reader.read(1000) == text[1000:2000]
+            reader.seek(5000)
+            assert reader.read() == text[5000:]
+
     def test_size_in_the_middle_of_reading(self, archive: bytes, content: bytes) -> None:
         with nczip.open(io.BytesIO(archive)) as reader:
             assert reader.read(9500) == content[:9500]
