@@ -227,10 +227,8 @@ class Reader(io.BufferedIOBase):
         block = index.find(self._position)
         self._pool.cancel()
         self._queue.clear()
-        self._block, self._block_start = (
-            memoryview(b""),
-            self._position,
-        )  # nothing at hand until it is decoded
+        self._block = memoryview(b"")  # nothing at hand until it is decoded
+        self._block_start = self._position
         self._events = self._events_from(index, block)
         self._ahead = 1
         self._hash = None
