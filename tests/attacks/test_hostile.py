@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import ATTACKS, CONTENT, GOOD, Attack
+from forge import CONTENT, GOOD
+from hostile import ATTACKS, Attack
 
 import nczip
 

@@ -77,7 +77,8 @@ def read(archive: bytes) -> bytes | None:
 def seeds() -> Iterator[tuple[str, bytes]]:
     """Named inputs: golden and hostile archives, what the fuzzer once found, archives without checksums."""
     sys.path.append(str(ROOT / "tests" / "attacks"))
-    from hostile import ATTACKS, CONTENT
+    from forge import CONTENT
+    from hostile import ATTACKS
 
     for path in sorted((ROOT / "formats" / "vectors").rglob("*.ncz")):
         yield f"{path.parent.name}-{path.stem}", b"\1" + path.read_bytes()

@@ -1,0 +1,82 @@
+"""Archives made by hand: layouts and checksums as they should be, around sizes that need not be true."""
+
+from __future__ import annotations
+
+import zlib
+
+import nczip
+from nczip import blocks, container
+from nczip.container import MIXTURE, Tally
+
+CONTENT = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
+
+
+def with_crc(data: bytes, packed: bytes = b"") -> bytes:
+    return data + zlib.crc32(packed, zlib.crc32(data)).to_bytes(4, "little")
+
+
+def solo(
+    form: int, raw_size: int, packed_size: int, packed: bytes, hash_of: bytes = b"", major: int = 1
+) -> bytes:
+    """A solo frame whose checksums are right whatever its sizes say."""
+    head = b"\x9cNZ" + bytes([major << 4 | form]) + container.varint(raw_size) + container.varint(packed_size)
+    return with_crc(head, packed) + blocks.content_hash(hash_of)[:4] + packed
+
+
+def header(fields: bytes, major: int = 1) -> bytes:
+    return with_crc(b"\x9cNZ" + bytes([major << 4 | 15]) + container.varint(len(fields)) + fields)
+
+
+def field(tag: int, value: bytes) -> bytes:
+    return container.varint(tag) + container.varint(len(value)) + value
+
+
+def fields(arithmetic: int = 1, table: bytes = b"\x00\x00", max_block: int = 4096) -> bytes:
+    return field(1, container.varint(arithmetic)) + field(3, table) + field(5, container.varint(max_block))
+
+
+def two_blocks(
+    frame_head: bytes | None = None,
+    tally: Tally | None = None,
+    content_hash: bytes | None = None,
+) -> bytes:
+    """A full frame of two stored blocks of 1,000 bytes, with a header or a trailer of the attacker's."""
+    frame_head = frame_head or header(fields())
+    out = frame_head
+    honest = Tally(len(frame_head))
+    for start in (0, 1000):
+        raw = CONTENT[start : start + 1000]
+        head = container.block_head(0, 1000, raw, blocks.content_hash(raw))
+        out += head + raw
+        honest.add(len(head) + 1000, 1000)
+    return out + (tally or honest).trailer(content_hash or blocks.content_hash(CONTENT[:2000]))
+
+
+def tally(
+    *entries: tuple[int, int], body: int | None = None, raw: int | None = None, count: int | None = None
+) -> Tally:
+    made = Tally(len(header(fields())))
+    for length, raw_size in entries:
+        made.add(length, raw_size)
+    made.body_length = made.body_length if body is None else body
+    made.raw_size = made.raw_size if raw is None else raw
+    made.blocks = made.blocks if count is None else count
+    return made
+
+
+def one_block(
+    method: bytes, table: bytes, raw_size: int, packed_size: int, packed: bytes, max_block: int = 4096
+) -> bytes:
+    """A full frame cut off after its first block, whose sizes are the attacker's."""
+    head = method + container.varint(raw_size) + container.varint(packed_size)
+    return header(fields(table=table, max_block=max_block)) + with_crc(head, packed) + bytes(8) + packed
+
+
+ZSTD_EXABYTE = bytes([0xE0]) + (1 << 60).to_bytes(8, "little") + bytes.fromhex("010000")
+ZSTD_WINDOW = bytes.fromhex("00f8010000")
+ZSTD_RUN = bytes.fromhex("0000020010410300104101000041")  # a frame of runs of one byte, each from 4 bytes
+BLOCK = 1017  # bytes of each block of two_blocks
+GOOD = two_blocks()
+STORED, SMALL_ZSTD = b"\x00\x00", b"\x01\x00"
+MIXTURE_TABLE = bytes([MIXTURE, 3])
+SOLO = nczip.compress(CONTENT, 5)
