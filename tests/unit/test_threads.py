@@ -1,4 +1,4 @@
-"""Interrupts, errors and progress with one thread and with several; memory that does not grow with the stream."""
+"""Interrupts, errors and progress with one thread and several; memory that does not grow with the stream."""
 
 from __future__ import annotations
 
