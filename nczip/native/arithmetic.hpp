@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace ncz {
+namespace ncz::inline NCZ_ISA {
 
 // Coefficients from the highest power down.
 inline constexpr float kExp2[7] = {
@@ -55,4 +55,4 @@ inline float log2_pinned(float x) {
 inline float squash(float x) { return 1.0f / (1.0f + exp2_pinned(0.0f - x)); }
 inline float stretch(float p) { return log2_pinned(p / (1.0f - p)); }
 
-}  // namespace ncz
+}  // namespace ncz::inline NCZ_ISA

@@ -48,12 +48,12 @@ class MixtureEncoder {
   }
   size_t packed_size() const { return encoder_->packed_size(); }
   nb::bytes finish() {
-    std::vector<uint8_t> packed;
+    ncz::Packed packed;
     {
       nb::gil_scoped_release release;
       packed = encoder_->finish();
     }
-    return nb::bytes(packed.data(), packed.size());
+    return nb::bytes(packed.data, packed.size);
   }
 
  private:

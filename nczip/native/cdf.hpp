@@ -10,7 +10,7 @@
 
 #include "range_coder.hpp"
 
-namespace ncz {
+namespace ncz::inline NCZ_ISA {
 
 // Direct coding: counts of at least 1 that total 2^24. cum has V + 1 entries; needs V < 2^24 and S[V] > 0.
 inline void make_cdf(const uint32_t* sums, size_t vocabulary, uint32_t* cum) {
@@ -109,4 +109,4 @@ class Walk {
   bool done_ = false;
 };
 
-}  // namespace ncz
+}  // namespace ncz::inline NCZ_ISA

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 namespace ncz {
 
@@ -14,13 +13,19 @@ struct MixtureConfig {
   uint8_t table_bits;  // ceiling of the log2 of the tables' bytes
 };
 
+// Bytes that their coder owns.
+struct Packed {
+  const uint8_t* data;
+  size_t size;
+};
+
 // One block being coded. The same object for both directions would hide which calls are legal, so there are two.
 class BlockEncoder {
  public:
   virtual ~BlockEncoder() = default;
   virtual size_t advance(size_t bytes) = 0;  // codes up to `bytes` more, returns bytes done so far
   virtual size_t packed_size() const = 0;    // so far, without what finish() adds
-  virtual std::vector<uint8_t> finish() = 0;
+  virtual Packed finish() = 0;
 };
 
 class BlockDecoder {

@@ -1,83 +1,44 @@
-// The mixture compiled for one instruction set (NCZ_ISA names it and the namespace).
-#include <algorithm>
-
+// The mixture compiled for one instruction set: NCZ_ISA is its name and namespace.
+#include "block_coder.hpp"
+#include "fp_environment.hpp"
 #include "isa.hpp"
-#include "range_coder.hpp"
 
-#define NCZ_STRING2(x) #x
-#define NCZ_STRING(x) NCZ_STRING2(x)
+#define NCZ_TO_STRING(x) #x
+#define NCZ_NAME_OF(x) NCZ_TO_STRING(x)
 
-namespace ncz::NCZ_ISA {
-
+namespace ncz::inline NCZ_ISA {
 namespace {
 
-class Model {
- public:
-  explicit Model(size_t) : counters_(1 << 16, kTotal / 2) {}
-  uint32_t predict() const { return counters_[slot()]; }
-  void update(int bit) {
-    uint32_t& p = counters_[slot()];
-    if (bit) p += (kTotal - p) >> 5; else p -= p >> 5;
-    p = std::clamp(p, uint32_t{1024}, kTotal - 1024);
-    partial_ = partial_ * 2 + static_cast<uint32_t>(bit);
-    if (partial_ >= 256) { last_ = partial_ & 255; partial_ = 1; }
+template <typename Visit>
+auto at_level(uint8_t level, Visit visit) {
+  switch (level) {
+    case 4: return visit.template operator()<4>();
+    case 5: return visit.template operator()<5>();
+    default: return visit.template operator()<6>();
   }
-  uint32_t partial() const { return partial_; }
- private:
-  size_t slot() const { return last_ * 256 + partial_; }
-  std::vector<uint32_t> counters_;
-  uint32_t last_ = 0, partial_ = 1;
-};
+}
 
-class Encoder final : public BlockEncoder {
- public:
-  Encoder(const uint8_t* raw, size_t size) : raw_(raw), size_(size), model_(size) {}
-  size_t advance(size_t bytes) override {
-    for (const size_t end = at_ + std::min(bytes, size_ - at_); at_ < end; ++at_)
-      for (int i = 7; i >= 0; --i) {
-        const int bit = raw_[at_] >> i & 1;
-        coder_.encode_bit(bit, model_.predict());
-        model_.update(bit);
-      }
-    return at_;
-  }
-  size_t packed_size() const override { return coder_.words() * 4; }
-  std::vector<uint8_t> finish() override { return coder_.finish(); }
- private:
-  const uint8_t* raw_;
-  size_t size_, at_ = 0;
-  Model model_;
-  RangeEncoder coder_;
-};
+std::unique_ptr<BlockEncoder> encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size) {
+  const FpEnvironment ieee;
+  return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockEncoder> {
+    return std::make_unique<Encoder<kLevel>>(raw, raw_size, config.table_bits);
+  });
+}
 
-class Decoder final : public BlockDecoder {
- public:
-  Decoder(size_t raw_size, const uint8_t* packed, size_t size) : model_(raw_size), coder_(packed, size) {}
-  size_t decode(uint8_t* out, size_t bytes) override {
-    for (size_t i = 0; i < bytes; ++i) {
-      uint32_t byte = 1;
-      while (byte < 256) {
-        const int bit = coder_.decode_bit(model_.predict());
-        model_.update(bit);
-        byte = byte * 2 + static_cast<uint32_t>(bit);
-      }
-      out[i] = static_cast<uint8_t>(byte);
-    }
-    return bytes;
-  }
- private:
-  Model model_;
-  RangeDecoder coder_;
-};
+std::unique_ptr<BlockDecoder> decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed, size_t packed_size) {
+  const FpEnvironment ieee;
+  return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockDecoder> {
+    return std::make_unique<Decoder<kLevel>>(raw_size, packed, packed_size, config.table_bits);
+  });
+}
+
+size_t memory(MixtureConfig config, size_t raw_size) {
+  return at_level(config.level, [&]<int kLevel>() { return Mixture<kLevel>::memory(raw_size, config.table_bits); });
+}
 
 }  // namespace
 
 extern const Core kCore;
-const Core kCore = {
-    NCZ_STRING(NCZ_ISA),
-    [](MixtureConfig, const uint8_t* raw, size_t size) -> std::unique_ptr<BlockEncoder> { return std::make_unique<Encoder>(raw, size); },
-    [](MixtureConfig, size_t raw_size, const uint8_t* packed, size_t size) -> std::unique_ptr<BlockDecoder> {
-      return std::make_unique<Decoder>(raw_size, packed, size); },
-    [](MixtureConfig, size_t) -> size_t { return 1 << 18; }};
+const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory};
 
-}  // namespace ncz::NCZ_ISA
+}  // namespace ncz::inline NCZ_ISA

@@ -6,9 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
-namespace ncz {
+#include "array.hpp"
+
+namespace ncz::inline NCZ_ISA {
 
 inline constexpr int kPrecision = 24;
 inline constexpr uint32_t kTotal = uint32_t{1} << kPrecision;
@@ -41,7 +42,7 @@ class RangeEncoder {
 
   // Ends the stream: the words, big-endian bytes each, of the number inside the final interval that has the most
   // trailing zero bytes; those zero bytes are left out, since a decoder reads zeros past the end.
-  std::vector<uint8_t> finish() {
+  const GrowingArray<uint8_t>& finish() {
     if (range_ != ~uint64_t{0}) {
       for (int zero_bits = 56; zero_bits >= 0; zero_bits -= 8) {
         const uint64_t mask = zero_bits ? (~uint64_t{0} >> (64 - zero_bits)) : 0;
@@ -54,12 +55,10 @@ class RangeEncoder {
         }
       }
     }
-    std::vector<uint8_t> bytes;
-    bytes.reserve(words_.size() * 4);
-    for (uint32_t word : words_)
-      for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<uint8_t>(word >> shift));
-    while (!bytes.empty() && bytes.back() == 0) bytes.pop_back();
-    return bytes;
+    for (size_t i = 0; i < words_.size(); ++i)
+      for (int shift = 24; shift >= 0; shift -= 8) bytes_.push_back(static_cast<uint8_t>(words_[i] >> shift));
+    while (bytes_.size() && bytes_[bytes_.size() - 1] == 0) bytes_.pop_back();
+    return bytes_;
   }
 
  private:
@@ -70,7 +69,8 @@ class RangeEncoder {
 
   uint64_t lower_ = 0;
   uint64_t range_ = ~uint64_t{0};
-  std::vector<uint32_t> words_;
+  GrowingArray<uint32_t> words_;
+  GrowingArray<uint8_t> bytes_;
 };
 
 class RangeDecoder {
@@ -127,4 +127,4 @@ class RangeDecoder {
   uint64_t range_ = ~uint64_t{0};
 };
 
-}  // namespace ncz
+}  // namespace ncz::inline NCZ_ISA

@@ -13,12 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "arithmetic.hpp"
+#include "array.hpp"
 #include "vec.hpp"
 
-namespace ncz::NCZ_ISA {
+namespace ncz::inline NCZ_ISA {
 
 class Ssm {
  public:
@@ -38,7 +38,7 @@ class Ssm {
         for (size_t i = 0; i < matrix_[layer].size(); ++i) matrix[i] = noise() * 0x1p-3f;
       }
     }
-    output_.resize(size_t{kLayers} * kWidth * 256 / kLanes, Vec{});
+    output_ = Array<Vec>(size_t{kLayers} * kWidth * 256 / kLanes);
     forward();
   }
 
@@ -86,7 +86,7 @@ class Ssm {
   // Parameters with their decayed sums of squared gradients.
   class Weights {
    public:
-    void resize(size_t n) { size_ = n, store_.resize(2 * n / kLanes, Vec{}); }
+    void resize(size_t n) { size_ = n, store_ = Array<Vec>(2 * n / kLanes); }
     size_t size() const { return size_; }
     float* values() { return reinterpret_cast<float*>(store_.data()); }
     float* squares() { return values() + size_; }
@@ -101,7 +101,7 @@ class Ssm {
 
    private:
     size_t size_ = 0;
-    std::vector<Vec> store_;
+    Array<Vec> store_;
   };
 
   struct alignas(64) Steps {
@@ -262,7 +262,7 @@ class Ssm {
   size_t row(int k, int t) const { return rows_[t][k]; }
 
   Weights tables_[kLayers][kOrders], matrix_[kLayers];
-  std::vector<Vec> output_;
+  Array<Vec> output_;
   Steps steps_[kLayers] = {};
   alignas(64) float bias_[256] = {}, error_[256] = {};
   alignas(64) uint32_t counts_[256] = {};
@@ -272,4 +272,4 @@ class Ssm {
   uint32_t seed_ = 0x6e637a;
 };
 
-}  // namespace ncz::NCZ_ISA
+}  // namespace ncz::inline NCZ_ISA

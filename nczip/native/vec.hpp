@@ -14,7 +14,7 @@
 
 #include "arithmetic.hpp"
 
-namespace ncz::NCZ_ISA {
+namespace ncz::inline NCZ_ISA {
 
 inline constexpr int kLanes = 16;
 
@@ -49,6 +49,14 @@ inline float sum(Vec v) {
   for (int width = kLanes / 2; width > 0; width /= 2)
     for (int i = 0; i < width; ++i) v.lane[i] = v.lane[i] + v.lane[i + width];
   return v.lane[0];
+}
+inline Vec min(Vec a, Vec b) {
+  for (int i = 0; i < kLanes; ++i) a.lane[i] = a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i];
+  return a;
+}
+inline Vec max(Vec a, Vec b) {
+  for (int i = 0; i < kLanes; ++i) a.lane[i] = a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i];
+  return a;
 }
 inline Vec exp2_pinned(Vec v) {
   for (float& lane : v.lane) lane = ncz::exp2_pinned(lane);
@@ -100,6 +108,9 @@ inline __attribute__((always_inline)) float sum(Vec v) {
   const V4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
   return (b[0] + b[2]) + (b[1] + b[3]);
 }
+
+inline __attribute__((always_inline)) Vec min(Vec a, Vec b) { return a < b ? a : b; }
+inline __attribute__((always_inline)) Vec max(Vec a, Vec b) { return a > b ? a : b; }
 
 // The same steps as arithmetic.hpp's scalar functions, lane by lane.
 typedef int32_t VecInt __attribute__((vector_size(64)));
@@ -183,4 +194,4 @@ inline __attribute__((always_inline)) Vec load_counts(const uint32_t* p) {
 inline Vec squash(Vec x) { return broadcast(1.0f) / (broadcast(1.0f) + exp2_pinned(broadcast(0.0f) - x)); }
 inline Vec stretch(Vec p) { return log2_pinned(p / (broadcast(1.0f) - p)); }
 
-}  // namespace ncz::NCZ_ISA
+}  // namespace ncz::inline NCZ_ISA

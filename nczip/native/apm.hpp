@@ -1,0 +1,46 @@
+// Secondary estimation: corrects a probability by what happened before at such a probability in a small context
+// (adaptive probability map, Mahoney; the idea is Shkarin's SSE). Interpolates between buckets of the stretched input.
+#pragma once
+
+#include <cstddef>
+
+#include "arithmetic.hpp"
+#include "array.hpp"
+
+namespace ncz::inline NCZ_ISA {
+
+inline float clamp(float x, float low, float high) { return x < low ? low : (x > high ? high : x); }
+
+class Apm {
+ public:
+  static constexpr int kBuckets = 33;
+  static constexpr int kMiddle = kBuckets / 2;
+  static constexpr float kStep = 0.75f;  // bits between buckets
+  static constexpr float kRate = 0.02f;
+
+  static constexpr size_t kContexts = size_t{1} << 16;
+  static size_t memory() { return kContexts * kBuckets * sizeof(float); }
+
+  Apm() : p_(kContexts * kBuckets) {
+    for (int bucket = 0; bucket < kBuckets; ++bucket) {
+      const float p = squash(static_cast<float>(bucket - kMiddle) * kStep);
+      for (size_t context = 0; context < kContexts; ++context) p_[context * kBuckets + static_cast<size_t>(bucket)] = p;
+    }
+  }
+
+  float refine(float stretched, size_t context) {
+    const float position = clamp(stretched * (1.0f / kStep) + static_cast<float>(kMiddle), 0.0f, kBuckets - 1.001f);
+    const int low = static_cast<int>(position);
+    const float weight = position - static_cast<float>(low);
+    const size_t at = context * kBuckets + static_cast<size_t>(low);
+    nearest_ = at + (weight > 0.5f ? 1 : 0);
+    return p_[at] * (1.0f - weight) + p_[at + 1] * weight;
+  }
+  void update(int bit) { p_[nearest_] = p_[nearest_] + (static_cast<float>(bit) - p_[nearest_]) * kRate; }
+
+ private:
+  Array<float> p_;
+  size_t nearest_ = 0;
+};
+
+}  // namespace ncz::inline NCZ_ISA

@@ -1,0 +1,153 @@
+// One block through the mixture and the range coder, in both directions.
+//
+// Where the longest match has lasted for kSureLength bytes, whole runs are coded as one decision: "the next bytes are
+// what the match expects". Long certain stretches (zeros, repeated files) cost next to nothing, in bits and in time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "counters.hpp"
+#include "fp_environment.hpp"
+#include "isa.hpp"
+#include "mixture.hpp"
+#include "pages.hpp"
+#include "range_coder.hpp"
+
+namespace ncz::inline NCZ_ISA {
+
+// When and how far to ask for a run; the same on both sides.
+class Runs {
+ public:
+  static constexpr uint32_t kSureLength = 400;
+  static constexpr int kShortest = 6, kLongest = 16;  // log2 of bytes
+
+  Runs() { yes_.fill(Counter::of(Counter::kMax22 / 10 * 9, 3)); }
+
+  // The bytes of the run to ask for now, or 0: the match must be sure and not have failed a shortest run.
+  size_t ask(bool sure, size_t left) {
+    if (!sure) {
+      blocked_ = false;
+      log2_ = kShortest;
+      return 0;
+    }
+    return blocked_ ? 0 : std::min(size_t{1} << log2_, left);
+  }
+  uint32_t probability() const { return std::clamp(yes_[log2_].p22() << 2, 256u, kTotal - 256u); }
+  void answer(bool yes) {
+    yes_[log2_].update(yes, 255);
+    if (yes)
+      log2_ = std::min(log2_ + 1, kLongest);
+    else if (log2_ == kShortest)
+      blocked_ = true;
+    else
+      log2_ = std::max(log2_ - 2, kShortest);
+  }
+
+ private:
+  std::array<Counter, kLongest + 1> yes_;
+  int log2_ = kShortest;
+  bool blocked_ = false;
+};
+
+template <int kLevel>
+class Encoder final : public BlockEncoder {
+ public:
+  Encoder(const uint8_t* raw, size_t raw_size, int table_bits)
+      : raw_(raw), raw_size_(raw_size), mixture_(raw, raw_size, table_bits) {}
+
+  size_t advance(size_t bytes) override {
+    const FpEnvironment ieee;
+    const size_t target = mixture_.position() + std::min(bytes, raw_size_ - mixture_.position());
+    for (size_t at; (at = mixture_.position()) < target;) {
+      const auto match = mixture_.sure_match(Runs::kSureLength);
+      if (const size_t run = runs_.ask(match.has_value(), raw_size_ - at)) {
+        const bool yes = std::memcmp(raw_ + at, raw_ + *match, run) == 0;
+        coder_.encode_bit(yes, runs_.probability());
+        runs_.answer(yes);
+        if (yes) mixture_.skip(run);
+        continue;
+      }
+      const uint8_t byte = raw_[at];
+      for (int i = 7; i >= 0; --i) {
+        const int bit = byte >> i & 1;
+        coder_.encode_bit(bit, mixture_.predict());
+        mixture_.update(bit);
+      }
+    }
+    return mixture_.position();
+  }
+  size_t packed_size() const override { return coder_.words() * 4; }
+  Packed finish() override {
+    const auto& bytes = coder_.finish();
+    return {bytes.data(), bytes.size()};
+  }
+
+ private:
+  const uint8_t* raw_;
+  size_t raw_size_;
+  Mixture<kLevel> mixture_;
+  RangeEncoder coder_;
+  Runs runs_;
+};
+
+template <int kLevel>
+class Decoder final : public BlockDecoder {
+ public:
+  Decoder(size_t raw_size, const uint8_t* packed, size_t packed_size, int table_bits)
+      : raw_size_(raw_size),
+        raw_(raw_size),
+        mixture_(raw_.data(), raw_size, table_bits),
+        coder_(packed, packed_size) {}
+
+  size_t decode(uint8_t* out, size_t bytes) override {
+    const FpEnvironment ieee;
+    bytes = std::min(bytes, raw_size_ - given_);
+    uint8_t* const raw = raw_.data();
+    for (size_t at; (at = mixture_.position()) < given_ + bytes;) {
+      const auto match = mixture_.sure_match(Runs::kSureLength);
+      if (const size_t run = runs_.ask(match.has_value(), raw_size_ - at)) {
+        const bool yes = coder_.decode_bit(runs_.probability());
+        runs_.answer(yes);
+        if (yes) {
+          copy_match(raw + at, raw + *match, run);
+          mixture_.skip(run);
+        }
+        continue;
+      }
+      uint32_t byte = 0;
+      for (int i = 7; i >= 0; --i) {
+        const int bit = coder_.decode_bit(mixture_.predict());
+        byte = byte * 2 + static_cast<uint32_t>(bit);
+        if (i == 0) raw[at] = static_cast<uint8_t>(byte);  // the mixture looks at it when the byte is complete
+        mixture_.update(bit);
+      }
+    }
+    std::memcpy(out, raw + given_, bytes);
+    given_ += bytes;
+    return bytes;
+  }
+
+ private:
+  // The source may overlap the target: bytes just written are read again.
+  static void copy_match(uint8_t* to, const uint8_t* from, size_t count) {
+    const size_t distance = static_cast<size_t>(to - from);
+    for (size_t done = 0; done < count;) {
+      const size_t piece = std::min(distance + done, count - done);  // [from, to + done) repeats with period `distance`
+      std::memcpy(to + done, from, piece);
+      done += piece;
+    }
+  }
+
+  size_t raw_size_, given_ = 0;
+  Pages raw_;
+  Mixture<kLevel> mixture_;
+  RangeDecoder coder_;
+  Runs runs_;
+};
+
+}  // namespace ncz::inline NCZ_ISA

@@ -1,0 +1,263 @@
+// The online mixture of one level: models of the next bit, mixed and refined.
+// predict() gives the probability of a 1 in units of 2^-24; update() tells the bit, and everything learns.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "apm.hpp"
+#include "array.hpp"
+#include "cdf.hpp"
+#include "counters.hpp"
+#include "hash_slots.hpp"
+#include "levels.hpp"
+#include "match.hpp"
+#include "mixer.hpp"
+#include "ssm.hpp"
+#include "structure.hpp"
+
+namespace ncz::inline NCZ_ISA {
+
+// Every single byte, in order: the vocabulary of the online SSM.
+struct ByteVocabulary {
+  ByteVocabulary() {
+    for (uint32_t i = 0; i <= 256; ++i) bytes[i] = static_cast<uint8_t>(i), begin[i] = i;
+  }
+  uint8_t bytes[257];
+  uint32_t begin[257];
+};
+inline const ByteVocabulary kByteStrings;
+inline const Vocabulary kBytes{kByteStrings.bytes, kByteStrings.begin, 256};
+
+template <int kLevel>
+class Mixture {
+  using P = Parts<kLevel>;
+
+  // Models in the order of the mixer's inputs; then the bias.
+  static constexpr int kHashed = P::hashed;
+  static constexpr int kOrder0 = kHashed, kOrder1 = kOrder0 + 1, kPixel = kOrder1 + 1;
+  static constexpr int kHistoried = kPixel + P::pixels;  // the models so far keep bit histories
+  static constexpr int kDirect = kHistoried;
+  static constexpr int kMatch = kDirect + P::direct;
+  static constexpr int kSsm = kMatch + P::matches;
+  static constexpr int kBias = kSsm + P::ssm;
+  static constexpr int kInputs = (kBias + kLanes) / kLanes * kLanes;
+
+  static constexpr uint32_t kLimit = 1023;  // of the counters
+  static constexpr int kDirectBits = 22;
+  static constexpr float kRateDecay = 0.99998f;  // of the mixer's learning rate, a bit
+  static constexpr float kLeast = 4.0f;          // least probability given to the coder, in 2^-24
+
+ public:
+  // history: where the block's bytes stand once they are known; it must outlive the mixture.
+  Mixture(const uint8_t* history, size_t raw_size, int table_bits)
+      : past_(history),
+        slots_(slot_bytes(raw_size, table_bits)),
+        order1_(size_t{1} << 16),
+        pixels_(size_t{P::pixels} << kPixelBits),
+        mixer_(P::selectors, P::weight) {
+    for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size));
+    for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size), Counter{});
+    direct_shift_ = 32 - direct_bits(raw_size);
+    if constexpr (P::ssm) ssm_ = std::make_unique<Ssm>();
+    begin_byte();
+  }
+
+  // Bytes of memory for a block beyond its input and output.
+  static size_t memory(size_t raw_size, int table_bits) {
+    size_t selectors = 0;
+    for (int values : P::selectors) selectors += static_cast<size_t>(values);
+    return slot_bytes(raw_size, table_bits) + (P::matches * sizeof(uint32_t) << match_bits(raw_size)) +
+           (P::direct * sizeof(Counter) << direct_bits(raw_size)) + P::apms * Apm::memory() + (size_t{P::pixels} << kPixelBits) +
+           selectors * kInputs * sizeof(float) + (P::ssm ? Ssm::memory() : 0) + sizeof(Mixture) + (size_t{1} << 19);
+  }
+
+  uint32_t predict() {
+    float* const x = mixer_.inputs();
+    for (int i = 0; i < kHistoried; ++i) {
+      const BitHistory history = *state_[i];
+      counter_[i] = &maps_[i].counter[static_cast<uint8_t>(history)];
+      x[i] = history == BitHistory{} && P::structure ? 0.0f : kStretch.of(counter_[i]->p22());
+    }
+    for (int i = 0; i < P::direct; ++i) {
+      direct_counter_[i] = &direct_[i][hash_step(direct_hash_[i], partial_) >> direct_shift_];
+      x[kDirect + i] = kStretch.of(direct_counter_[i]->p22());
+    }
+    for (int i = 0; i < P::matches; ++i)
+      x[kMatch + i] = matches_[i].expect(partial_, bit_index_) < 0 ? 0.0f : kStretch.of(matches_[i].p22());
+    if constexpr (P::ssm) x[kSsm] = kStretch.of(static_cast<uint32_t>((uint64_t{walk_->one()} << 22) / walk_->total()));
+    x[kBias] = 0.5f;
+
+    int selected[P::sets];
+    select(selected);
+    const MatchModel& longest = matches_[0];
+    const int sure = longest.expected_bit() < 0 ? 0 : longest.length() < 16 ? 1 : longest.length() < 64 ? 2 : 3;
+    const float stretched = mixer_.mix(selected, sure << 3 | bit_index_);
+    mixed_ = kTwoLayers ? ncz::squash(stretched) : kSquash.of(stretched);
+    return static_cast<uint32_t>(clamp(refine(stretched) * 0x1p24f, kLeast, 0x1p24f - kLeast));
+  }
+
+  void update(int bit) {
+    mixer_.update(bit, mixed_, rate_);
+    rate_ = P::rate_end + (rate_ - P::rate_end) * kRateDecay;
+    for (int i = 0; i < kHistoried; ++i) {
+      counter_[i]->update(bit, kLimit);
+      *state_[i] = kHistories.after(*state_[i], bit);
+    }
+    for (int i = 0; i < P::direct; ++i) direct_counter_[i]->update(bit, kLimit);
+    for (MatchModel& match : matches_) match.update(bit);
+    for (Apm& apm : apms_) apm.update(bit);
+    if constexpr (P::ssm) walk_->take(bit);
+
+    partial_ = partial_ * 2 + static_cast<uint32_t>(bit);
+    if (++bit_index_ == 8) {
+      if constexpr (P::ssm) ssm_->update(static_cast<uint8_t>(partial_));
+      past_.advance(P::structure);
+      begin_byte();
+    } else if (bit_index_ == 4) {
+      for (int i = 0; i < kHashed; ++i) hash_[i] = hash_step(hash_[i], partial_);
+      find_slots();
+      find_direct();
+    } else {
+      if (bit_index_ == 3) prefetch_low_nibble();
+      const uint32_t seen = static_cast<uint32_t>(bit_index_) & 3;  // bits of this nibble
+      const uint32_t node = (1u << seen) - 1 + (partial_ & ((1u << seen) - 1));
+      for (int i = 0; i < kHashed; ++i) state_[i] = slot_[i] + node;
+      find_direct();
+    }
+  }
+
+  // The byte position that the longest match expects to repeat, if it has lasted long enough to be followed blindly.
+  std::optional<size_t> sure_match(uint32_t least) const {
+    if (matches_[0].length() < least) return std::nullopt;
+    return matches_[0].pointer();
+  }
+  // `count` bytes became known that were just what the longest match expected: only what is cheap learns from them.
+  void skip(size_t count) {
+    for (size_t i = 0; i < count; ++i) past_.advance(false);
+    matches_[0].skip(count);
+    begin_byte();
+  }
+
+  size_t position() const { return past_.pos; }
+
+ private:
+  static constexpr bool kTwoLayers = P::apms > 0;
+
+  static int bits_for(size_t raw_size, int least, int most) {
+    int bits = least;
+    while (bits < most && size_t{1} << bits < raw_size) ++bits;
+    return bits;
+  }
+  static int match_bits(size_t raw_size) { return bits_for(raw_size, 12, P::match_bits); }
+  static int direct_bits(size_t raw_size) { return bits_for(raw_size * 4, 14, kDirectBits); }
+  // Two slots of 16 bytes for every byte and context, as far as the ceiling lets them.
+  static size_t slot_bytes(size_t raw_size, int table_bits) {
+    size_t bytes = size_t{1} << 16;
+    while (bytes < size_t{1} << table_bits && bytes / (kHashed * 32) < raw_size) bytes *= 2;
+    return bytes;
+  }
+
+  void begin_byte() {
+    partial_ = 1;
+    bit_index_ = 0;
+    byte_contexts<kLevel>(past_, hash_);
+    for (int i = 0; i < kHashed; ++i) slots_.prefetch(hash_[i]);
+    if (past_.pos > 0)  // while the lines come
+      for (MatchModel& match : matches_) match.update_byte(past_.history, past_.pos);
+    if constexpr (P::direct > 0) direct_contexts(past_, direct_hash_);
+    order2_ = hash_of(past_.back(1), past_.back(2));
+    order3_ = hash_step(order2_, past_.back(3));
+    find_slots();
+    find_direct();
+    if constexpr (P::ssm) {
+      ssm_->predict(sums_);
+      walk_.emplace(kBytes, sums_);
+    }
+  }
+  void prefetch_low_nibble() const {  // both lines that the next bit can lead to
+    for (int i = 0; i < kHashed; ++i)
+      for (uint32_t bit = 0; bit < 2; ++bit) slots_.prefetch(hash_step(hash_[i], partial_ * 2 + bit));
+  }
+  void find_slots() {
+    for (int i = 0; i < kHashed; ++i) state_[i] = slot_[i] = slots_.find(hash_[i]);
+  }
+  void find_direct() {
+    state_[kOrder0] = order0_ + partial_;
+    state_[kOrder1] = order1_.data() + (past_.back(1) << 8 | partial_);
+    if constexpr (P::pixels > 0) {
+      uint32_t context[4];
+      pixel_contexts(past_, partial_, bit_index_, P::pixels, context);
+      for (int i = 0; i < P::pixels; ++i) state_[kPixel + i] = pixels_.data() + (static_cast<size_t>(i) << kPixelBits) + context[i];
+    }
+  }
+
+  void select(int* selected) const {
+    const int partial = static_cast<int>(partial_);
+    const auto expected = [&](const MatchModel& match) {
+      return match.expected_bit() < 0 ? 0 : static_cast<int>(match.bucket()) * 2 + match.expected_bit();
+    };
+    selected[0] = partial;
+    selected[1] = expected(matches_[0]) << 3 | bit_index_;
+    if constexpr (P::sets > 2) {
+      const int c1 = static_cast<int>(past_.back(1)), c2 = static_cast<int>(past_.back(2)), c3 = static_cast<int>(past_.back(3));
+      const int matching = matches_[1].expected_bit() < 0 ? 0 : matches_[0].expected_bit() < 0 ? 1 : 2;
+      int known = 0;  // of the first six contexts
+      for (int i = 0; i < 6; ++i) known += *state_[i] != BitHistory{};
+      selected[2] = matching << 8 | c1;
+      selected[3] = c2 << 3 | bit_index_;
+      selected[4] = known << 8 | partial;
+      selected[5] = (c3 >> 5) << 8 | (c1 >> 5) << 5 | (c2 >> 5) << 2 | bit_index_ >> 1;
+    }
+    if constexpr (P::sets > 6) {
+      selected[6] = static_cast<int>(past_.classes & 255) << 3 | bit_index_;
+      selected[7] = static_cast<int>(past_.word >> 24) << 3 | bit_index_;
+      selected[8] = static_cast<int>(past_.open & 255) << 3 | bit_index_;
+    }
+  }
+
+  // The final probability: the mixer's, averaged with its refinements in contexts of one, two and three bytes.
+  float refine(float stretched) {
+    if constexpr (P::apms == 0) {
+      return mixed_;
+    } else {
+      const float by1 = apms_[0].refine(stretched, past_.back(1) << 8 | partial_);
+      const float by2 = apms_[1].refine(stretched, hash_step(order2_, partial_) >> 16);
+      if constexpr (P::apms == 2) return mixed_ * 0.25f + by1 * 0.25f + by2 * 0.5f;
+      const float by3 = apms_[P::apms - 1].refine(stretched, hash_step(order3_, partial_) >> 16);
+      return (mixed_ + by1 + by2 + by3) * 0.25f;
+    }
+  }
+
+  Structure past_;
+  HashSlots slots_;
+  std::array<HistoryMap, kHistoried> maps_;
+  BitHistory order0_[256] = {};
+  Array<BitHistory> order1_, pixels_;
+  std::array<Array<Counter>, P::direct> direct_;
+  std::array<MatchModel, P::matches> matches_;
+  std::unique_ptr<Ssm> ssm_;
+  uint32_t sums_[257];
+  std::optional<Walk> walk_;
+  Mixer<kInputs, P::sets, kTwoLayers> mixer_;
+  std::array<Apm, P::apms> apms_;
+
+  // For the bit to come: where each model keeps what it knows.
+  uint32_t hash_[kHashed] = {};
+  BitHistory* slot_[kHashed] = {};
+  BitHistory* state_[kHistoried] = {};
+  Counter* counter_[kHistoried] = {};
+  uint32_t direct_hash_[P::direct + 1] = {};
+  Counter* direct_counter_[P::direct + 1] = {};
+  int direct_shift_ = 0;
+
+  uint32_t partial_ = 1;  // the bits of this byte under a leading 1
+  int bit_index_ = 0;
+  uint32_t order2_ = 0, order3_ = 0;
+  float mixed_ = 0.5f, rate_ = P::rate_start;
+};
+
+}  // namespace ncz::inline NCZ_ISA
