@@ -6,17 +6,20 @@ def isa() -> str:
     """The instruction set in use: the best that this CPU has and ``NCZIP_ISA`` allows."""
 
 def mixture_config(level: int, memory_limit: int = 0) -> bytes:
-    """The canonical predictor configuration of a level (4, 5, 6) with tables within ``memory_limit`` bytes (0: no limit)."""
+    """The canonical predictor configuration of level 4, 5 or 6.
+
+    ``memory_limit``: bytes that a block's tables may take, whatever its size; 0 for no limit.
+    """
 
 def mixture_memory(config: bytes, raw_size: int) -> int:
-    """Bytes that coding one block of ``raw_size`` bytes takes beyond its input and output, in either direction."""
+    """Bytes that coding a block of ``raw_size`` bytes takes beyond its input and output, either way."""
 
 class MixtureEncoder:
     """Codes one block. Raises ValueError for a configuration that this version does not know."""
 
     def __init__(self, config: bytes, raw: Buffer) -> None: ...
     def advance(self, bytes: int) -> int:
-        """Codes up to ``bytes`` more; returns how many bytes of the block are done."""
+        """Codes about ``bytes`` more (a long repeat in one step); returns the bytes of the block done."""
     @property
     def packed_size(self) -> int:
         """Bytes written so far."""

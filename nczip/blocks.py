@@ -23,7 +23,8 @@ Step = Callable[[int, int], None]  # (raw, packed) bytes of this block done so f
 ZSTD_STEP = 128 << 10  # raw bytes: one of zstd's own blocks; fixed, since it can shape what zstd writes
 MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
 GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
-GIVE_UP_SHARE = 0.9975  # packed / raw above which a mixture is not gaining
+GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
+WORTH_KEEPING = 0.005  # of the block, saved so far: above it the rest is coded at any speed
 
 SAMPLES = 8
 SAMPLE_SIZE = 4 << 10
@@ -153,16 +154,17 @@ def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
     from nczip import _core
 
     coder = _core.MixtureEncoder(method.config, raw)
-    done = 0
+    done = looked_at = packed = 0
     while done < len(raw):
         done = coder.advance(MIXTURE_STEP)
         step(done, coder.packed_size)
-        if (
-            done % GIVE_UP_STEP == 0
-            and coder.packed_size > done * GIVE_UP_SHARE
-            and looks_random(raw[done:], TAIL_ENTROPY)
-        ):
+        if done - looked_at < GIVE_UP_STEP:
+            continue
+        gains = coder.packed_size - packed < (done - looked_at) * GIVE_UP_SHARE
+        worth_it = done - coder.packed_size > len(raw) * WORTH_KEEPING
+        if not gains and not worth_it and looks_random(raw[done:], TAIL_ENTROPY):
             return None
+        looked_at, packed = done, coder.packed_size
     return coder.finish()
 
 

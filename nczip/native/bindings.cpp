@@ -30,6 +30,7 @@ class Buffer {
 };
 
 constexpr uint8_t kConfigVersion = 1;
+constexpr size_t kMaxBlock = size_t{1} << 28;  // NCZ1's limit
 
 ncz::MixtureConfig parse_config(nb::bytes config) {
   const auto* bytes = static_cast<const uint8_t*>(config.data());
@@ -98,7 +99,7 @@ NB_MODULE(_core, m) {
         static constexpr uint8_t kTableBits[] = {25, 28, 30};
         uint8_t bits = kTableBits[level - 4];
         const auto config = [&] { return ncz::MixtureConfig{static_cast<uint8_t>(level), bits}; };
-        while (memory_limit && bits > 16 && ncz::core().memory(config(), SIZE_MAX) > memory_limit) --bits;
+        while (memory_limit && bits > 16 && ncz::core().memory(config(), kMaxBlock) > memory_limit) --bits;
         const uint8_t bytes[] = {kConfigVersion, static_cast<uint8_t>(level), bits};
         return nb::bytes(bytes, sizeof bytes);
       },

@@ -61,6 +61,7 @@ class Mixture {
         mixer_(P::selectors, P::weight) {
     for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size));
     for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size), Counter{});
+    for (Apm& apm : apms_) apm.start(apm_bits(raw_size));
     direct_shift_ = 32 - direct_bits(raw_size);
     if constexpr (P::ssm) ssm_ = std::make_unique<Ssm>();
     begin_byte();
@@ -71,7 +72,7 @@ class Mixture {
     size_t selectors = 0;
     for (int values : P::selectors) selectors += static_cast<size_t>(values);
     return slot_bytes(raw_size, table_bits) + (P::matches * sizeof(uint32_t) << match_bits(raw_size)) +
-           (P::direct * sizeof(Counter) << direct_bits(raw_size)) + P::apms * Apm::memory() + (size_t{P::pixels} << kPixelBits) +
+           (P::direct * sizeof(Counter) << direct_bits(raw_size)) + P::apms * Apm::memory(apm_bits(raw_size)) + (size_t{P::pixels} << kPixelBits) +
            selectors * kInputs * sizeof(float) + (P::ssm ? Ssm::memory() : 0) + sizeof(Mixture) + (size_t{1} << 19);
   }
 
@@ -153,6 +154,7 @@ class Mixture {
     return bits;
   }
   static int match_bits(size_t raw_size) { return bits_for(raw_size, 12, P::match_bits); }
+  static int apm_bits(size_t raw_size) { return bits_for(raw_size / 16, 10, 16); }
   static int direct_bits(size_t raw_size) { return bits_for(raw_size * 4, 14, kDirectBits); }
   // Two slots of 16 bytes for every byte and context, as far as the ceiling lets them.
   static size_t slot_bytes(size_t raw_size, int table_bits) {
@@ -169,8 +171,9 @@ class Mixture {
     if (past_.pos > 0)  // while the lines come
       for (MatchModel& match : matches_) match.update_byte(past_.history, past_.pos);
     if constexpr (P::direct > 0) direct_contexts(past_, direct_hash_);
-    order2_ = hash_of(past_.back(1), past_.back(2));
-    order3_ = hash_step(order2_, past_.back(3));
+    order1_hash_ = hash_of(past_.back(1));
+    order2_hash_ = hash_step(order1_hash_, past_.back(2));
+    order3_hash_ = hash_step(order2_hash_, past_.back(3));
     find_slots();
     find_direct();
     if constexpr (P::ssm) {
@@ -224,10 +227,10 @@ class Mixture {
     if constexpr (P::apms == 0) {
       return mixed_;
     } else {
-      const float by1 = apms_[0].refine(stretched, past_.back(1) << 8 | partial_);
-      const float by2 = apms_[1].refine(stretched, hash_step(order2_, partial_) >> 16);
+      const float by1 = apms_[0].refine(stretched, hash_step(order1_hash_, partial_));
+      const float by2 = apms_[1].refine(stretched, hash_step(order2_hash_, partial_));
       if constexpr (P::apms == 2) return mixed_ * 0.25f + by1 * 0.25f + by2 * 0.5f;
-      const float by3 = apms_[P::apms - 1].refine(stretched, hash_step(order3_, partial_) >> 16);
+      const float by3 = apms_[P::apms - 1].refine(stretched, hash_step(order3_hash_, partial_));
       return (mixed_ + by1 + by2 + by3) * 0.25f;
     }
   }
@@ -256,7 +259,7 @@ class Mixture {
 
   uint32_t partial_ = 1;  // the bits of this byte under a leading 1
   int bit_index_ = 0;
-  uint32_t order2_ = 0, order3_ = 0;
+  uint32_t order1_hash_ = 0, order2_hash_ = 0, order3_hash_ = 0;
   float mixed_ = 0.5f, rate_ = P::rate_start;
 };
 

@@ -382,7 +382,7 @@ ATTACKS = [
         "follow an archive with padding",
         SOLO + b"\0",
         _corrupt,
-        "bytes that are no archive follow its end, from byte 1017",
+        f"bytes that are no archive follow its end, from byte {len(SOLO)}",
     ),
     Attack(
         "trailing half frame",

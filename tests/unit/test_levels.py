@@ -29,12 +29,12 @@ class TestPlan:
         assert _archive(plan) != _archive(levels.plan(level))
 
     def test_threads_never_change_the_archive(self, level: int) -> None:
-        for memory in range(26 * MIB, 400 * MIB, 13 * MIB):
+        for memory in range(64 * MIB, 400 * MIB, 13 * MIB):
             plans = [levels.plan(level, threads=threads, memory=memory) for threads in (1, 2, 9)]
             assert len({_archive(plan) for plan in plans}) == 1
 
     def test_what_is_planned_fits(self, level: int) -> None:
-        for memory in range(26 * MIB, 200 * MIB, 7 * MIB):
+        for memory in range(64 * MIB, 200 * MIB, 7 * MIB):
             plan = levels.plan(level, threads=4, memory=memory)
             one = levels.block_memory(plan.method, plan.block_size, "compress", level)
             assert levels.PROCESS + plan.block_size + plan.threads * one <= memory
