@@ -1,11 +1,14 @@
 // Run-time choice of the instruction set. Every path gives the same bits; NCZIP_ISA is a ceiling, for tests.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace ncz {
+
+static_assert(std::endian::native == std::endian::little, "slots and words are read as little-endian");
 
 // The predictor configuration that an archive names: all that decides the numbers, beside the raw size.
 struct MixtureConfig {

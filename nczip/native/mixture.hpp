@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <type_traits>
 
 #include "apm.hpp"
 #include "array.hpp"
@@ -45,6 +46,7 @@ class Mixture {
   static constexpr int kSsm = kMatch + P::matches;
   static constexpr int kBias = kSsm + P::ssm;
   static constexpr int kInputs = (kBias + kLanes) / kLanes * kLanes;
+  static_assert(P::apms > 0 || kBias < 8);
 
   static constexpr uint32_t kLimit = 1023;  // of the counters
   static constexpr int kDirectBits = 22;
@@ -77,7 +79,9 @@ class Mixture {
   }
 
   uint32_t predict() {
-    float* const x = mixer_.inputs();
+    float unmixed[kInputs] = {};
+    float* x = unmixed;
+    if constexpr (kTwoLayers) x = mixer_.inputs();
     for (int i = 0; i < kHistoried; ++i) {
       const BitHistory history = *state_[i];
       counter_[i] = &maps_[i].counter[static_cast<uint8_t>(history)];
@@ -94,10 +98,16 @@ class Mixture {
 
     int selected[P::sets];
     select(selected);
-    const MatchModel& longest = matches_[0];
-    const int sure = longest.expected_bit() < 0 ? 0 : longest.length() < 16 ? 1 : longest.length() < 64 ? 2 : 3;
-    const float stretched = mixer_.mix(selected, sure << 3 | bit_index_);
-    mixed_ = kTwoLayers ? ncz::squash(stretched) : kSquash.of(stretched);
+    float stretched;
+    if constexpr (kTwoLayers) {
+      const MatchModel& longest = matches_[0];
+      const int sure = longest.expected_bit() < 0 ? 0 : longest.length() < 16 ? 1 : longest.length() < 64 ? 2 : 3;
+      stretched = mixer_.mix(selected, sure << 3 | bit_index_);
+      mixed_ = squash(stretched);
+    } else {
+      stretched = mixer_.mix(gather8(unmixed), selected);
+      mixed_ = kSquash.of(stretched);
+    }
     return static_cast<uint32_t>(clamp(refine(stretched) * 0x1p24f, kLeast, 0x1p24f - kLeast));
   }
 
@@ -245,7 +255,7 @@ class Mixture {
   std::unique_ptr<Ssm> ssm_;
   uint32_t sums_[257];
   std::optional<Walk> walk_;
-  Mixer<kInputs, P::sets, kTwoLayers> mixer_;
+  std::conditional_t<kTwoLayers, TwoLayerMixer<kInputs, P::sets>, OneLayerMixer<P::sets>> mixer_;
   std::array<Apm, P::apms> apms_;
 
   // For the bit to come: where each model keeps what it knows.

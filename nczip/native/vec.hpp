@@ -43,6 +43,11 @@ inline Vec load(const float* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
+inline Vec gather8(const float* p) {
+  Vec v = {};
+  std::memcpy(&v, p, 8 * sizeof(float));
+  return v;
+}
 inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 // ((lanes i and i+8) then (i and i+4) then (i and i+2) then (0 and 1)): the pinned order of every sum over lanes.
 inline float sum(Vec v) {
@@ -99,6 +104,8 @@ inline __attribute__((always_inline)) Vec load(const float* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
+// The eight values and eight zeros, put together in registers.
+inline __attribute__((always_inline)) Vec gather8(const float* p) { return Vec{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]}; }
 inline __attribute__((always_inline)) void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 inline __attribute__((always_inline)) float sum(Vec v) {
   typedef float V8 __attribute__((vector_size(32)));
