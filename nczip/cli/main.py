@@ -4,23 +4,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 
 import click
 
-from nczip.cli import commands
+from nczip.cli import commands, signals
 from nczip.cli.terminal import complain
 
 ERROR = 1
-INTERRUPTED = 130
-
-
-class Stopped(KeyboardInterrupt):
-    """SIGTERM or SIGHUP: to be cleaned up after as Ctrl-C is."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
 
 
 def main() -> int:
@@ -65,7 +55,7 @@ def _guarded(work: Callable[[], int]) -> int:
     """Runs ``work``; whatever ends it, the status says how it ended."""
     from nczip.errors import NczipError
 
-    _catch_signals()
+    signals.catch()
     try:
         status = work()
         if sys.stdout is not None:
@@ -73,10 +63,8 @@ def _guarded(work: Callable[[], int]) -> int:
         return status
     except BrokenPipeError:
         return _die_of_closed_pipe()
-    except Stopped as stop:
-        return 128 + stop.number
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+    except signals.Stopped as stop:
+        return stop.status
     except NczipError as error:
         complain(str(error))
         return error.exit_status
@@ -87,17 +75,6 @@ def _guarded(work: Callable[[], int]) -> int:
     except MemoryError:
         complain("not enough memory")
         return ERROR
-
-
-def _catch_signals() -> None:
-    def stop(number: int, _: FrameType | None) -> None:
-        raise Stopped(number)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # A signal that nohup made harmless stays harmless.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
 
 
 def _forget_output() -> None:

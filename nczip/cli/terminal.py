@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nczip.cli import units
+from nczip.cli import signals, units
 
 _ERROR, _WARNING = 1, 2
 
@@ -116,7 +116,8 @@ class Progress:
         self._announced = False
 
     def update(self, raw_done: int, packed_done: int) -> None:
-        """Takes the bytes that are done, draws if it is time to."""
+        """Takes the bytes that are done, draws if it is time to, ends the work if it was told to stop."""
+        signals.check()
         elapsed = time.monotonic() - self._begun
         if elapsed < self._next:
             return

@@ -6,6 +6,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,28 @@ def test_a_signal_at_the_very_moment_the_file_appears(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE) == 130
         assert [path.name for path in tmp_path.iterdir()] == ["noise"]
+
+
+def test_a_signal_that_python_drops_still_counts(tmp_path: Path) -> None:
+    (tmp_path / "noise").write_bytes(NOISE)
+    program = """
+import os, signal, sys
+from nczip.cli import main, signals
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+signals.catch()
+Dying()
+print("alive", flush=True)
+sys.argv = ["nczip", "-1", "noise"]
+sys.exit(main.main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "alive\n"
+    assert done.returncode == 130
+    assert [path.name for path in tmp_path.iterdir()] == ["noise"]
 
 
 def test_a_kill_leaves_a_temporary_name_only(tmp_path: Path) -> None:
