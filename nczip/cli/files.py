@@ -60,7 +60,7 @@ def _walk(top: Path, settings: Settings, console: Console) -> Iterator[Source]:
 def wanted(path: Path, settings: Settings) -> bool:
     """Whether the suffix is the one that the operation is for."""
     if settings.mode == "compress":
-        return settings.force or path.suffix != SUFFIX
+        return path.suffix != SUFFIX
     return path.suffix == SUFFIX and path.name != SUFFIX
 
 
@@ -113,12 +113,14 @@ def open_target(source: Source, info: os.stat_result | None, settings: Settings,
 def _derived(source: Source, settings: Settings) -> Path:
     """The name of an output that was not named: a suffix more, or one less."""
     assert source.path is not None
+    compressing = settings.mode == "compress"
     if not wanted(source.path, settings):
-        if settings.mode == "compress":
+        if not compressing:
+            raise SkipError(f"is not named NAME{SUFFIX}; -c or -o names the output")
+        if not settings.force:
             raise SkipError(f"has the suffix {SUFFIX} already; -f compresses it once more")
-        raise SkipError(f"is not named NAME{SUFFIX}; -c or -o names the output")
     place = source.path
     if settings.output_dir is not None:
         place = settings.output_dir / source.below
         place.parent.mkdir(parents=True, exist_ok=True)
-    return place.with_name(place.name + SUFFIX) if settings.mode == "compress" else place.with_suffix("")
+    return place.with_name(place.name + SUFFIX) if compressing else place.with_suffix("")

@@ -65,7 +65,7 @@ class AtomicFile(Output):
         self._sparse = sparse
         # What is compressed from a private file is private from its first byte on; commit sets the mode.
         mode = 0o666 if like is None else 0o600
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         try:
             super().__init__(os.open(self._temporary, flags, mode), str(target))
         except OSError as error:
@@ -188,7 +188,7 @@ class _Stream(Output):
 
     def __init__(self, target: Path) -> None:
         # At the end: behind `>> all.ncz -o /dev/stdout` stands a file with something in it.
-        super().__init__(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC), str(target))
+        super().__init__(os.open(target, os.O_WRONLY | os.O_APPEND), str(target))
 
     def close(self) -> None:
         if not self.closed and self._descriptor >= 0:

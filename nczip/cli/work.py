@@ -1,6 +1,7 @@
 """What is done to one file after another."""
 
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO, cast
@@ -79,10 +80,9 @@ def _each(
 def compress(source: Source, settings: Settings, console: Console) -> None:
     """Writes the archive of one input."""
     file, info = open_source(source, settings)
-    raw_size = info.st_size if info is not None else None
     with file, open_target(source, info, settings, console) as output:
         with (
-            console.progress(source.name, raw_size=raw_size) as progress,
+            console.progress(source.name, raw_size=_size(file)) as progress,
             nczip.open(
                 cast(BinaryIO, output),
                 "wb",
@@ -111,7 +111,7 @@ def decompress(source: Source, settings: Settings, console: Console) -> None:
         if settings.keep_going:
             intact = _salvage(file, cast(BinaryIO, output), source, console)
         else:
-            raw = _decode(file, info, output.write, source, settings, console)
+            raw = _decode(file, output.write, source, settings, console)
             console.done(source.name, f"{units.size(raw)}, {shown(output.name)}")
             intact = True
         output.commit()
@@ -121,15 +121,14 @@ def decompress(source: Source, settings: Settings, console: Console) -> None:
 
 def test(source: Source, settings: Settings, console: Console) -> None:
     """Decodes one archive and keeps nothing of it."""
-    file, info = open_source(source, settings)
+    file, _ = open_source(source, settings)
     with file:
-        raw = _decode(file, info, len, source, settings, console)
+        raw = _decode(file, len, source, settings, console)
     console.done(source.name, f"intact, {units.size(raw)}")
 
 
 def _decode(
     file: BinaryIO,
-    info: os.stat_result | None,
     write: Callable[[bytes], int],
     source: Source,
     settings: Settings,
@@ -137,7 +136,7 @@ def _decode(
 ) -> int:
     """Gives the content to ``write``, piece by piece; returns its size."""
     with (
-        console.progress(source.name, packed_size=info.st_size if info is not None else None) as progress,
+        console.progress(source.name, packed_size=_size(file)) as progress,
         nczip.open(
             file, "rb", threads=_threads(settings), memory=settings.memory, on_progress=progress.update
         ) as reader,
@@ -148,6 +147,12 @@ def _decode(
         while chunk := reader.read(_CHUNK):
             write(chunk)
         return reader.tell()
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Bytes from here to the end of a file; None for a pipe or a device."""
+    info = os.fstat(file.fileno())
+    return info.st_size - file.tell() if stat.S_ISREG(info.st_mode) else None
 
 
 def _salvage(file: BinaryIO, output: BinaryIO, source: Source, console: Console) -> bool:

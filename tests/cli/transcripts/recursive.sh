@@ -4,7 +4,7 @@ nczip d; echo $?
 nczip -r d; echo $?
 find d | sort
 nczip -r d; echo $?
-nczip -r --rm -f d; echo $?
-rm -r d/link* d/pipe d/*/*.ncz.ncz d/*.ncz.ncz 2>/dev/null
+nczip -rf --rm d; echo $?
+find d | sort
 nczip -dr --rm d; echo $?
 find d | sort
