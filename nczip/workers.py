@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nczip.blocks import Step
+
+if TYPE_CHECKING:  # imported where threads are used: it takes a tenth of the time to start
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 Progress = Callable[[int, int], None]  # (raw, packed) bytes done so far
@@ -63,6 +65,8 @@ class OrderedPool(Generic[T]):
         job = _Job(work)
         if self.threads > 1:
             if self._executor is None:
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._executor = ThreadPoolExecutor(self.threads, thread_name_prefix="nczip")
             job.future = self._executor.submit(job.run)
         self._jobs.append(job)
@@ -100,6 +104,8 @@ class OrderedPool(Generic[T]):
         return job.work(step)
 
     def _await(self, future: Future[T]) -> T:
+        from concurrent.futures import wait
+
         while not wait((future,), timeout=POLL).done:
             self._report()
         return future.result()

@@ -3,7 +3,6 @@
 import errno
 import io
 import os
-import secrets
 import stat
 import sys
 from contextlib import suppress
@@ -59,7 +58,7 @@ class AtomicFile(Output):
 
     def __init__(self, target: Path, *, like: os.stat_result | None, replace: bool, sparse: bool) -> None:
         self._target = target
-        self._temporary = target.parent / f".nczip-{secrets.token_hex(6)}.tmp"
+        self._temporary = target.parent / f".nczip-{os.urandom(6).hex()}.tmp"
         self._like = like
         self._replace = replace
         self._sparse = sparse
