@@ -13,6 +13,7 @@ _ERROR, _WARNING = 1, 2
 
 _FIRST_DRAWN_AFTER = 0.5  # seconds: what is done sooner needs no bar, and what is known sooner is not much
 _REDRAWN_EVERY = 0.1  # seconds
+_PACE_AFTER = 0.3  # seconds of steady work
 _LONG = 20  # seconds: work that takes longer is announced
 _SHORTEST_BAR, _LONGEST_BAR = 8, 30  # columns
 _CLEAR_LINE = "\r\x1b[K"
@@ -112,6 +113,7 @@ class Progress:
         self._console = console
         self._name = name
         self._begun = time.monotonic()
+        self._first: tuple[float, int] | None = None  # when the first bytes were done, and how many
         self._next = _FIRST_DRAWN_AFTER
         self._announced = False
 
@@ -119,16 +121,21 @@ class Progress:
         """Takes the bytes that are done, draws if it is time to, ends the work if it was told to stop."""
         signals.check()
         elapsed = time.monotonic() - self._begun
+        if raw_done and self._first is None:
+            self._first = elapsed, raw_done
         if elapsed < self._next:
             return
         self._next = elapsed + _REDRAWN_EVERY
         part = self._part(raw_done, packed_done)
-        if part and not self._announced:
+        pace = self._pace(raw_done, elapsed)
+        left = raw_done * (1 / part - 1) / pace if part and pace else None
+        if left is not None and not self._announced:
             self._announced = True
-            if elapsed / part > _LONG:
-                self._console.done(self._name, f"takes about {units.about(elapsed / part)}")
+            if elapsed + left > _LONG:
+                self._console.done(self._name, f"takes about {units.about(elapsed + left)}")
         if self._console.draws:
-            self._console.draw(self._line(raw_done, packed_done, part, elapsed, _columns() - 1))
+            time_left = units.clock(elapsed) if left is None else f"{units.clock(left)} left"
+            self._console.draw(self._line(raw_done, packed_done, part, pace, time_left, _columns() - 1))
 
     def _part(self, raw_done: int, packed_done: int) -> float | None:
         """How much is done, 0 to 1; None where the end is not known."""
@@ -137,19 +144,33 @@ class Progress:
                 return min(1.0, done / whole)
         return None
 
-    def _line(self, raw_done: int, packed_done: int, part: float | None, elapsed: float, columns: int) -> str:
+    def _pace(self, raw_done: int, elapsed: float) -> float | None:
+        """Bytes a second since the first were done: setting up a model before them is no part of it."""
+        if self._first is None or elapsed - self._first[0] < _PACE_AFTER or raw_done <= self._first[1]:
+            return None
+        return (raw_done - self._first[1]) / (elapsed - self._first[0])
+
+    def _line(
+        self,
+        raw_done: int,
+        packed_done: int,
+        part: float | None,
+        pace: float | None,
+        time_left: str,
+        columns: int,
+    ) -> str:
+        whole = f" of {units.size(self.raw_size)}" if self.raw_size else ""
+        # In this order; sizes to the right, so that what follows a growing number stays where it is.
         facts = {
             "part": "" if part is None else f"{part:4.0%}",
-            # To the right, so that what follows a growing number stays where it is.
-            "done": f"{units.size(raw_done):>8}"
-            + (f" of {units.size(self.raw_size)}" if self.raw_size else ""),
-            "speed": f"{units.size(raw_done / elapsed):>8}/s",
+            "done": f"{units.size(raw_done):>8}{whole}",
+            "pace": f"{units.size(pace):>8}/s" if pace else "",
             "ratio": f"ratio {raw_done / packed_done:.2f}" if packed_done else "",
-            "time": f"{units.clock(elapsed / part - elapsed)} left" if part else units.clock(elapsed),
+            "time": time_left,
         }
         name = _cut(self._name, columns // 3)
         shortest_bar = 0 if part is None else _SHORTEST_BAR
-        for least in ("", "done", "ratio", "speed"):
+        for least in ("", "done", "ratio", "pace"):
             facts.pop(least, None)
             text = "  ".join(fact for fact in facts.values() if fact)
             room = columns - _width(name) - len(text) - 4
