@@ -1,6 +1,10 @@
 """The C++ core: the mixture's block encoder and decoder. Every call releases the GIL while it works."""
 
+from types import ModuleType
+
 from typing_extensions import Buffer
+
+stages: ModuleType  # the core's stages one at a time, for the tests: bindings_stages.cpp
 
 def isa() -> str:
     """The instruction set in use: the best that this CPU has and ``NCZIP_ISA`` allows."""

@@ -90,7 +90,10 @@ class MixtureDecoder {
 
 }  // namespace
 
+void define_stages(nb::module_& core);  // bindings_stages.cpp
+
 NB_MODULE(_core, m) {
+  define_stages(m);
   m.def("isa", [] { return ncz::core().name; });
   m.def(
       "mixture_config",

@@ -26,9 +26,9 @@ struct Vocabulary {
   size_t size;
 };
 
-// Spelled coding: one token as yes-or-no decisions, END? and then the bits of the next byte from the highest, until
-// END? is yes. Decision 1 (END is yes, the bit is 1) has mass one() of total(); a decision that only one answer
-// fits is passed over, so while !done() both answers are possible.
+// Spelled coding: one token as yes-or-no decisions, the bits of a byte from the highest, then END?, the next byte's
+// bits, and so on. Decision 1 (the bit is 1, END is yes) has mass one() of total(). A decision that all strings which
+// are left agree on is passed over, so both answers are possible until one string is left.
 class Walk {
  public:
   Walk(const Vocabulary& vocabulary, const uint32_t* sums)
@@ -36,11 +36,9 @@ class Walk {
     advance();
   }
 
-  bool done() const { return done_; }
-  size_t token() const { return low_; }                    // once done
-  bool at_end() const { return bit_ < 0; }                 // the decision is END?, not a bit
-  int bit() const { return bit_; }                         // 7 is the highest
-  size_t depth() const { return depth_; }                  // bytes of the token that are known in full
+  bool done() const { return high_ - low_ == 1; }
+  size_t token() const { return low_; }     // once done
+  bool at_end() const { return bit_ < 0; }  // the decision is END?, not a bit
   uint32_t total() const { return sums_[high_] - sums_[low_]; }
   uint32_t one() const { return at_end() ? sums_[split_] - sums_[low_] : sums_[high_] - sums_[split_]; }
   // What coding `token` answers here.
@@ -51,10 +49,6 @@ class Walk {
       high_ = split_;
     else
       low_ = split_;
-    if (at_end() && answer) {
-      done_ = true;
-      return;
-    }
     next();
     advance();
   }
@@ -63,25 +57,18 @@ class Walk {
   size_t length(size_t token) const { return vocabulary_.begin[token + 1] - vocabulary_.begin[token]; }
 
   void next() {
-    if (bit_-- > 0) return;
-    if (bit_ < -1) {
+    if (bit_ < 0)
       bit_ = 7;
-    } else {
+    else if (--bit_ < 0)
       ++depth_;
-    }
   }
 
   // Passes over decisions with one possible answer; finds where the next one splits [low, high).
   void advance() {
-    for (;; next()) {
+    for (; !done(); next()) {
       if (at_end()) {
-        const bool can_end = length(low_) == depth_;  // the shortest string of a prefix's range comes first
         split_ = low_ + 1;
-        if (can_end && split_ == high_) {
-          done_ = true;
-          return;
-        }
-        if (can_end) return;
+        if (length(low_) == depth_) return;  // the string that ends here comes first
       } else {
         split_ = first_with_bit();
         if (split_ != low_ && split_ != high_) return;
@@ -104,9 +91,10 @@ class Walk {
 
   Vocabulary vocabulary_;
   const uint32_t* sums_;
-  size_t low_, high_, split_, depth_;
-  int bit_;
-  bool done_ = false;
+  size_t low_, high_;  // the strings that agree with the answers so far
+  size_t split_;       // a bit's ones are [split, high), END is [low, split)
+  size_t depth_;       // bytes that are known in full
+  int bit_;            // 7 is the highest; below 0: END?
 };
 
 }  // namespace ncz::inline NCZ_ISA

@@ -75,10 +75,6 @@ inline Vec square_root(Vec v) {
   for (float& lane : v.lane) lane = std::sqrt(lane);
   return v;
 }
-inline Vec larger(Vec a, Vec b) {
-  for (int i = 0; i < kLanes; ++i) a.lane[i] = a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i];
-  return a;
-}
 // Lane i is sum(v[i]).
 inline Vec sums(const Vec* v) {
   Vec out;
@@ -169,7 +165,6 @@ inline __attribute__((always_inline)) Vec square_root(Vec v) {
   return v;
 #endif
 }
-inline __attribute__((always_inline)) Vec larger(Vec a, Vec b) { return a < b ? b : a; }
 // Sixteen sums at once, each in the order of sum(): pairs of vectors merge until lane i holds that of v[i].
 inline __attribute__((always_inline)) Vec sums(const Vec* v) {
   Vec a[8], b[4], c[2];
