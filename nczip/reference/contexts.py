@@ -1,0 +1,155 @@
+"""The contexts of each level, in the order that the format fixes: the one place where they are listed."""
+
+from __future__ import annotations
+
+from nczip.reference.hashing import hash_of
+from nczip.reference.structure import Structure
+
+PIXEL_BITS = 18
+Context = tuple[int, ...]
+
+
+def byte_contexts(level: int, s: Structure) -> list[int]:
+    """The hashes of the contexts of the next byte; each is salted with its place in the list."""
+    lists = {4: contexts_4, 5: contexts_5, 6: contexts_6}
+    return [hash_of(place, *context) for place, context in enumerate(lists[level](s))]
+
+
+def contexts_4(s: Structure) -> list[Context]:
+    c1, c2, c3, c4, c5, c6 = (s.back(distance) for distance in range(1, 7))
+    return [
+        (c1, c2),
+        (c1, c2, c3, c4),
+        (c1, c2, c3, c4, c5, c6),
+        (s.word, c1),
+    ]
+
+
+def contexts_5(s: Structure) -> list[Context]:
+    c1, c2, c3, c4, c5, c6 = (s.back(distance) for distance in range(1, 7))
+    word1, word2, _ = s.words_before
+    after1, after2 = s.after1.get(c1, 0), s.after2.get((c2, c1), 0)
+    row = s.record
+    north, north2, north_west, north_east = (in_rows(s, rows, right) for rows, right in NEIGHBOURS)
+    return [
+        # n-grams; the first six of the list also tell the mixer how much is known
+        (c1, c2),
+        (c1, c2, c3),
+        (c1, c2, c3, c4),
+        (c1, c2, c3, c4, c5, c6),
+        (s.word, c1),
+        (c1, c2, c3, c4, c5),
+        # words
+        (s.word, word1),
+        (s.word, c1, word2),
+        (s.classes & 0xFFFF, c1),
+        # what followed last times
+        (after1 & 0xFFFF, c1),
+        (after2 & 0xFFFF, c1),
+        # sparse
+        (c2, c3),
+        # records and rows
+        (c1, min(s.column, 255), s.above),
+        (north, c1, row),
+        (north, north2, row),
+        (north, north_east, north_west, c1),
+        (s.classes & 0xFFFFFF, s.word),
+        (word1, c1, s.classes & 15),
+        (s.above, c1),
+        (north, place_in_record(s), row),
+    ]
+
+
+def contexts_6(s: Structure) -> list[Context]:
+    c1, c2, c3, c4, c5, c6, c7, c8 = (s.back(distance) for distance in range(1, 9))
+    word1, word2, word3 = s.words_before
+    after2 = s.after2.get((c2, c1), 0)
+    row = s.record
+    north, north2, north_west, north_east = (in_rows(s, rows, right) for rows, right in NEIGHBOURS)
+    return [
+        *contexts_5(s),
+        (c1 | c2 << 8 | c3 << 16 | c4 << 24, c5, c6, c7, c8),
+        (c3, c4),
+        (c1, c3),
+        (s.word, word1, word2),
+        (c1 & 0xF0 | (c2 & 0xF0) << 8 | (c3 & 0xF0) << 16 | c4 << 24,),
+        (c1, c4, c8),
+        (s.word, s.open & 255),
+        (s.word, word2),
+        (c2, c3, c4),
+        (s.first, min(s.column, 255), c1),
+        (after2 & 0xFFFFFF, c1, c2),
+        (s.word, s.above, s.first),
+        (word1, word2, 0 if s.word else c1),
+        (c1 & 0xDF, c2 & 0xDF, c3 & 0xDF),
+        (s.word, word3),
+        (north, north2, in_rows(s, 3, 0)),
+        (place_in_record(s), c1, row),
+        (north + c1 - north_west, north + c1 >> 1),
+        (s.open, s.word),
+        (north, north_east, c1),
+    ]
+
+
+NEIGHBOURS = (
+    (1, 0),
+    (2, 0),
+    (1, -1),
+    (1, 1),
+)  # north, north of it, north-west, north-east: (rows up, bytes right)
+
+
+def in_rows(s: Structure, rows: int, right: int) -> int:
+    """The byte so many rows above the next one and bytes to the right, 0 where no record length shows."""
+    return s.back(rows * s.record - right) if s.record else 0
+
+
+def place_in_record(s: Structure) -> int:
+    return s.position % s.record if s.record else 0
+
+
+def direct_contexts(s: Structure) -> list[int]:
+    """The hashes of the byte contexts whose bits have counters of their own."""
+    c1, c2, c3, c4 = (s.back(distance) for distance in range(1, 5))
+    return [
+        hash_of(c1),
+        hash_of(c1, c2),
+        hash_of(c1, c2, c3),
+        hash_of(c1, c2, c3, c4),
+        hash_of(s.word, c1),
+        hash_of(s.word, s.words_before[0]),
+    ]
+
+
+def pixel_contexts(s: Structure, partial: int, bit_index: int, count: int) -> list[int]:
+    """Bits to the left in this row and around this bit in the rows above, as on a bitmap.
+
+    Where no record length shows, sparse bit contexts. ``partial``: the bits of this byte so far under a
+    leading 1; ``bit_index``: how many there are. Returns the first ``count`` of four contexts, each < 2^18.
+    """
+    row = s.record
+    left = s.back(1) << bit_index | partial ^ 1 << bit_index
+
+    def small(*values: int) -> int:
+        return hash_of(*values) >> 32 - PIXEL_BITS
+
+    def around(rows: int, before: int, after: int) -> int:
+        """So many bits before and after the one that many rows above, and itself."""
+        above = s.back(rows * row + 1) << 16 | s.back(rows * row) << 8 | s.back(rows * row - 1)
+        return above >> 15 - bit_index - after & (1 << before + 1 + after) - 1
+
+    if not row:
+        contexts = [
+            left & 0xFFFF,
+            small(left & 127, s.back(2), bit_index),
+            small(left & 15, s.back(4), bit_index, 5),
+            small(left & 7, s.back(3), bit_index, 6),
+        ]
+    else:
+        contexts = [
+            left & 15 | around(1, 2, 2) << 4 | around(2, 2, 2) << 9,
+            small(left & 127, around(1, 3, 3), around(2, 2, 2), 1),
+            small(left & 15, around(1, 4, 5), around(2, 3, 3), around(3, 1, 1)),
+            small(left & 255, around(1, 3, 4), s.position % row, 2),
+        ]
+    return contexts[:count]

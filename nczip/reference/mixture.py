@@ -1,0 +1,213 @@
+"""The online mixture of one level: models of the next bit, mixed and refined.
+
+Bit after bit, ``predict`` gives the probability of a 1, ``update`` tells the bit, and everything learns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nczip.reference.apm import Apm
+from nczip.reference.arithmetic import LANES, squash
+from nczip.reference.bit_history import EMPTY, Histories, after
+from nczip.reference.cdf import Walk
+from nczip.reference.contexts import byte_contexts, direct_contexts, pixel_contexts
+from nczip.reference.counters import ONE, Counter, HistoryMap, quick_squash, stretched
+from nczip.reference.hash_slots import HashSlots
+from nczip.reference.hashing import hash_of, hash_step
+from nczip.reference.match import MatchModel
+from nczip.reference.mixer import Mixer
+from nczip.reference.parts import PARTS
+from nczip.reference.ssm import Ssm
+from nczip.reference.structure import Structure
+
+TOTAL = np.float32(2**24)  # of the coder's probabilities
+LEAST = np.float32(4)  # least probability given to the coder, in 2^-24
+RATE_DECAY = np.float32(0.99998)  # of the mixer's learning rate, a bit
+BIAS = 0.5  # the last input
+BYTES = [bytes([value]) for value in range(256)]  # the vocabulary of the SSM
+
+
+class Mixture:
+    """``raw_size``: bytes in the block; ``table_bits``: log2 of the most bytes that the hash table takes."""
+
+    def __init__(self, level: int, table_bits: int, raw_size: int) -> None:
+        self.level = level
+        self.parts = parts = PARTS[level]
+        self.past = Structure()
+        self.slots = HashSlots(slot_bytes(raw_size, table_bits, parts.hashed))
+        self.order0 = Histories()
+        self.order1 = Histories()
+        self.pixels = [Histories() for _ in range(parts.pixels)]
+        self.maps = [HistoryMap() for _ in range(parts.hashed + 2 + parts.pixels)]
+        self.direct: list[dict[int, Counter]] = [{} for _ in range(parts.direct)]
+        self.direct_shift = 32 - log2_at_least(4 * raw_size, 14, 22)
+        match_bits = log2_at_least(raw_size, 12, parts.match_bits)
+        self.matches = [MatchModel(length, match_bits) for length in parts.matches]
+        self.ssm = Ssm() if parts.ssm else None
+        inputs = len(self.maps) + parts.direct + len(parts.matches) + parts.ssm + 1
+        self.inputs = np.zeros(-(-inputs // LANES) * LANES, np.float32)
+        self.mixer = Mixer(parts.selectors, len(self.inputs), parts.weight, two_layers=parts.apms > 0)
+        self.apms = [Apm(log2_at_least(raw_size // 16, 10, 16)) for _ in range(parts.apms)]
+        self.rate = parts.rate_start
+        self.mixed = np.float32(0.5)
+        self.counters: list[Counter] = []  # those behind the prediction, in the order of the inputs
+        self.begin_byte()
+
+    def begin_byte(self) -> None:
+        """All bytes so far are known: look up the contexts of the next one."""
+        self.partial = 1  # the bits of this byte under a leading 1
+        self.bit_index = 0  # how many there are
+        self.hashes = byte_contexts(self.level, self.past)
+        self.nibbles = [self.slots.find(context) for context in self.hashes]
+        if self.past.position:
+            for match in self.matches:
+                match.learn(self.past.history)
+        self.direct_hashes = direct_contexts(self.past)[: self.parts.direct]
+        self.apm_hashes = [hash_of(*map(self.past.back, range(1, n + 2))) for n in range(self.parts.apms)]
+        if self.ssm:
+            self.walk = Walk(BYTES, self.ssm.predict())
+        self.find_places()
+
+    def find_places(self) -> None:
+        """Where the histories of this bit's contexts stand: (table, key), in the order of the inputs."""
+        seen = self.bit_index % 4  # bits of this nibble
+        node = (1 << seen) - 1 + self.partial % (1 << seen)
+        self.places = [
+            *((nibble, node) for nibble in self.nibbles),
+            (self.order0, self.partial),
+            (self.order1, self.past.back(1) << 8 | self.partial),
+            *zip(
+                self.pixels,
+                pixel_contexts(self.past, self.partial, self.bit_index, self.parts.pixels),
+                strict=True,
+            ),
+        ]
+
+    def predict(self) -> int:
+        """The probability of a 1 in units of 2^-24."""
+        opinions = [
+            *self.opinions_of_histories(),
+            *self.opinions_of_direct(),
+            *(match.expect(self.past.history, self.partial, self.bit_index) for match in self.matches),
+            *self.opinion_of_ssm(),
+            BIAS,
+        ]
+        self.inputs = np.zeros_like(self.inputs)
+        self.inputs[: len(opinions)] = opinions
+        x = self.mixer.mix(self.inputs, self.select(), self.sureness() << 3 | self.bit_index)
+        self.mixed = np.float32(squash(x)) if self.parts.apms else quick_squash(x)
+        p = self.refine(x) * TOTAL
+        return int(min(max(p, LEAST), TOTAL - LEAST))
+
+    def opinions_of_histories(self) -> list[float]:
+        histories = [table[key] for table, key in self.places]
+        self.counters = [values[history] for values, history in zip(self.maps, histories, strict=True)]
+        return [
+            0.0 if history == EMPTY and self.parts.structure else stretched(counter.p)
+            for history, counter in zip(histories, self.counters, strict=True)
+        ]
+
+    def opinions_of_direct(self) -> list[float]:
+        counters = [
+            table.setdefault(hash_step(context, self.partial) >> self.direct_shift, Counter())
+            for table, context in zip(self.direct, self.direct_hashes, strict=True)
+        ]
+        self.counters += counters
+        return [stretched(counter.p) for counter in counters]
+
+    def opinion_of_ssm(self) -> list[float]:
+        return [stretched(self.walk.one * ONE // self.walk.total)] if self.ssm else []
+
+    def select(self) -> list[int]:
+        """Which weight vector each selector picks."""
+        past, partial, bit_index = self.past, self.partial, self.bit_index
+        c1, c2, c3 = past.back(1), past.back(2), past.back(3)
+        longest = self.matches[0]
+        expected = 0 if longest.expected_bit is None else longest.bucket * 2 + longest.expected_bit
+        first_two = [match.expected_bit is not None for match in self.matches[:2]]
+        matching = 0 if not first_two[-1] else 1 + first_two[0]
+        known = sum(table[key] != EMPTY for table, key in self.places[:6])
+        selected = [
+            partial,
+            expected << 3 | bit_index,
+            matching << 8 | c1,
+            c2 << 3 | bit_index,
+            known << 8 | partial,
+            (c3 >> 5) << 8 | (c1 >> 5) << 5 | (c2 >> 5) << 2 | bit_index >> 1,
+            (past.classes & 255) << 3 | bit_index,
+            past.word >> 24 << 3 | bit_index,
+            (past.open & 255) << 3 | bit_index,
+        ]
+        return selected[: len(self.parts.selectors)]
+
+    def sureness(self) -> int:
+        """0 to 3, by the length of the longest match where it expects a bit."""
+        longest = self.matches[0]
+        if longest.expected_bit is None:
+            return 0
+        return 1 + (longest.length >= 16) + (longest.length >= 64)
+
+    def refine(self, x: np.float32) -> np.float32:
+        """The final probability: the mixer's, averaged with refinements in contexts of one to three bytes."""
+        quarter = np.float32(0.25)
+        refined = [
+            apm.refine(x, hash_step(context, self.partial))
+            for apm, context in zip(self.apms, self.apm_hashes, strict=True)
+        ]
+        if not refined:
+            return self.mixed
+        if len(refined) == 2:
+            return self.mixed * quarter + refined[0] * quarter + refined[1] * np.float32(0.5)
+        return (self.mixed + refined[0] + refined[1] + refined[2]) * quarter
+
+    def update(self, bit: int) -> None:
+        """The bit that came after ``predict``."""
+        self.mixer.update(bit, self.mixed, self.rate)
+        self.rate = self.parts.rate_end + (self.rate - self.parts.rate_end) * RATE_DECAY
+        for counter in self.counters:
+            counter.update(bit)
+        for table, key in self.places:  # one after another: two contexts may share a slot
+            table[key] = after(table[key], bit)
+        for match in self.matches:
+            match.update(bit)
+        for apm in self.apms:
+            apm.update(bit)
+        if self.ssm:
+            self.walk.take(bool(bit))
+        self.partial = self.partial << 1 | bit
+        self.bit_index += 1
+        if self.bit_index == 8:
+            self.end_byte()
+            return
+        if self.bit_index == 4:
+            self.hashes = [hash_step(context, self.partial) for context in self.hashes]
+            self.nibbles = [self.slots.find(context) for context in self.hashes]
+        self.find_places()
+
+    def end_byte(self) -> None:
+        byte = self.partial & 0xFF
+        if self.ssm:
+            self.ssm.update(byte)
+        self.past.append(byte, whole=self.parts.structure)
+        self.begin_byte()
+
+    def skip(self, expected: bytes) -> None:
+        """These bytes came, just as the first match model expected: only what is cheap learns from them."""
+        for byte in expected:
+            self.past.append(byte, whole=False)
+        self.matches[0].skip(len(expected))
+        self.begin_byte()
+
+
+def log2_at_least(size: int, least: int, most: int) -> int:
+    """log2 of the smallest power of two that is not below ``size``, within bounds."""
+    return min(max(least, (size - 1).bit_length()), most)
+
+
+def slot_bytes(raw_size: int, table_bits: int, contexts: int) -> int:
+    """Two slots of 16 bytes for every byte and context, as far as ``table_bits`` lets them."""
+    size = 1 << 16
+    while size < 1 << table_bits and size // (contexts * 32) < raw_size:
+        size *= 2
+    return size

@@ -1,0 +1,71 @@
+"""What each level of the mixture is made of: the one table of numbers that differ between levels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The models of a level, in the order of the mixer's inputs, and how the mixer learns."""
+
+    hashed: int  # byte contexts in the hash table
+    pixels: int  # bit contexts in the plane of the record length
+    direct: int  # contexts with a counter for each bit and no history
+    matches: tuple[int, ...]  # least lengths of the match models, the longest first
+    match_bits: int  # at most, log2 of the entries of a match model's table
+    ssm: bool  # the online SSM is an input
+    selectors: tuple[int, ...]  # values of each mixer selector
+    apms: int  # secondary estimations; with any, the mixer has two layers
+    structure: bool  # lines, brackets and records are kept, and an empty history has no opinion
+    weight: np.float32  # of every mixer input at the start
+    rate_start: np.float32  # learning rate of the mixer
+    rate_end: np.float32  # what it tends to
+
+
+PARTS = {
+    4: Parts(
+        hashed=4,
+        pixels=0,
+        direct=0,
+        matches=(6,),
+        match_bits=17,
+        ssm=False,
+        selectors=(256, 512),
+        apms=0,
+        structure=False,
+        weight=np.float32(0.15),
+        rate_start=np.float32(0.01),
+        rate_end=np.float32(0.0015),
+    ),
+    5: Parts(
+        hashed=20,
+        pixels=2,
+        direct=0,
+        matches=(7, 4),
+        match_bits=22,
+        ssm=False,
+        selectors=(256, 512, 768, 2048, 1792, 2048),
+        apms=2,
+        structure=True,
+        weight=np.float32(0.1),
+        rate_start=np.float32(0.03),
+        rate_end=np.float32(0.004),
+    ),
+    6: Parts(
+        hashed=40,
+        pixels=4,
+        direct=6,
+        matches=(12, 7, 4),
+        match_bits=22,
+        ssm=True,
+        selectors=(256, 512, 768, 2048, 1792, 2048, 2048, 2048, 2048),
+        apms=3,
+        structure=True,
+        weight=np.float32(0.1),
+        rate_start=np.float32(0.03),
+        rate_end=np.float32(0.003),
+    ),
+}
