@@ -1,0 +1,93 @@
+"""The core against the slow reference of the mixture, on whole blocks: the same bytes, the same content back.
+
+The content comes back through the range decoder of ``constriction``, so core, reference and a third coder
+agree. test_reference_stages.py compares stages alone; `make golden` compares slices of the corpora.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from nczip import _core
+from nczip.reference.block_coder import decode_block, encode_block
+from nczip.reference.oracle import ConstrictionDecoder
+
+LEVELS = (4, 5, 6)
+SAMPLES = {
+    "empty": b"",
+    "one byte": b"\x80",
+    "text": (
+        "The Caterpillar and Alice looked at each other for some time in silence: at last the Caterpillar "
+        "took the hookah out of its mouth, and addressed her in a languid, sleepy voice.\n\n\u201cWho are "
+        "you?\u201d said the Caterpillar. This was not an encouraging opening.\n"
+    ).encode(),
+    "source code": b"""#include <stdio.h>
+
+static int sum(const int *v, int n) { /* of n values */
+    int s = 0;
+    for (int i = 0; i < n; i++) s += v[i];
+    return s;
+}
+
+int main(int argc, char **argv) {
+    const int v[] = {1, 2, 3, 0x7f};
+    printf("%d\\n", sum(v, 4) && argv[argc] == 0);
+    return 0;
+}
+""",
+    # Long enough for the record length to be looked for, at 1,024 bytes, and found.
+    "records": b"".join(
+        b"%c%c\0\x01id" % (i, i * i % 251) + bytes([i % 3, 7 + i % 2]) * 3 + b"\xff\0" for i in range(76)
+    ),
+    # Runs that are longer than what they copy, that grow, fail, shrink, are given up, and start again.
+    "long repeats": b"0123456789ABCDE" * 110 + b"*" + b"0123456789ABCDE" * 35,
+    "random": hashlib.shake_256(b"random").digest(120),
+}
+
+
+def packed_by_core(config: bytes, content: bytes) -> bytes:
+    encoder = _core.MixtureEncoder(config, content)
+    done = 0
+    while done < len(content):
+        done = encoder.advance(100)
+    return encoder.finish()
+
+
+def content_by_core(config: bytes, raw_size: int, packed: bytes) -> bytes:
+    return _core.MixtureDecoder(config, raw_size, packed).decode(raw_size)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("level", LEVELS)
+def test_core_and_reference_write_and_read_the_same(level: int, name: str) -> None:
+    content = SAMPLES[name]
+    config = _core.mixture_config(level)
+    packed = packed_by_core(config, content)
+    assert encode_block(level, config[2], content) == packed
+    assert decode_block(level, config[2], len(content), ConstrictionDecoder(packed)) == content
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_small_table_forgets_the_same(level: int) -> None:
+    """With 1,024 lines contexts push each other out."""
+    content = SAMPLES["text"] + SAMPLES["source code"][:150]
+    packed = packed_by_core(bytes([1, level, 16]), content)
+    assert encode_block(level, 16, content) == packed
+    if level > 4:
+        assert packed != packed_by_core(_core.mixture_config(level), content)
+
+
+@pytest.mark.parametrize("level", [4, 5])
+def test_damage_is_read_the_same(level: int) -> None:
+    """What a decoder makes of damaged bytes is defined as well."""
+    packed = bytearray(packed_by_core(bytes([1, level, 20]), SAMPLES["text"]))
+    packed[20] ^= 0x10
+    expected = content_by_core(bytes([1, level, 20]), 300, bytes(packed))
+    assert decode_block(level, 20, 300, ConstrictionDecoder(bytes(packed))) == expected
+
+
+def test_configurations() -> None:
+    """Version, level and log2 of the most bytes in the table: what forms 4 to 6 of a solo frame mean."""
+    assert [_core.mixture_config(level) for level in LEVELS] == [b"\1\4\31", b"\1\5\34", b"\1\6\36"]
