@@ -1,5 +1,5 @@
-// Sixteen binary32 lanes. One type, lowered by the compiler to 512-, 256- or 128-bit registers, or to plain loops in
-// the scalar twin (NCZ_SCALAR). All operations are elementwise IEEE; the one reduction has a pinned order.
+// Sixteen binary32 lanes: one type, in as many 512-, 256- or 128-bit registers as that takes, or plain loops in the
+// scalar twin (NCZ_SCALAR). All operations are elementwise IEEE; the one reduction has a pinned order.
 // Include only from files compiled once for each instruction set, inside its namespace.
 #pragma once
 
@@ -93,103 +93,165 @@ inline Vec load_counts(const uint32_t* p) {
 
 #else
 
-typedef float Vec __attribute__((vector_size(64)));
-inline __attribute__((always_inline)) Vec broadcast(float x) { return x - Vec{}; }
-inline __attribute__((always_inline)) Vec load(const float* p) {
+#define NCZ_INLINE inline __attribute__((always_inline))
+
+// A Vec is as many of the machine's registers as sixteen lanes take: compilers keep wider vector types in memory.
+#if defined(__AVX512F__)
+inline constexpr int kPartLanes = 16;
+#elif defined(__AVX__)
+inline constexpr int kPartLanes = 8;
+#else
+inline constexpr int kPartLanes = 4;
+#endif
+inline constexpr int kParts = kLanes / kPartLanes;
+typedef float Part __attribute__((vector_size(kPartLanes * sizeof(float))));
+typedef int32_t PartInt __attribute__((vector_size(kPartLanes * sizeof(int32_t))));
+typedef float Four __attribute__((vector_size(4 * sizeof(float))));
+
+struct Vec {
+  Part part[kParts];
+};
+#define NCZ_EACH_PART _Pragma("GCC unroll 4") for (int i = 0; i < kParts; ++i)
+
+#define NCZ_VEC_OP(op)                                         \
+  NCZ_INLINE Vec operator op(Vec a, Vec b) {                   \
+    NCZ_EACH_PART a.part[i] = a.part[i] op b.part[i];          \
+    return a;                                                  \
+  }
+NCZ_VEC_OP(+)
+NCZ_VEC_OP(-)
+NCZ_VEC_OP(*)
+NCZ_VEC_OP(/)
+#undef NCZ_VEC_OP
+NCZ_INLINE Vec broadcast(float x) {
   Vec v;
-  std::memcpy(&v, p, sizeof v);
+  NCZ_EACH_PART v.part[i] = x - Part{};
   return v;
+}
+NCZ_INLINE Vec load(const float* p) {
+  Vec v;
+  NCZ_EACH_PART std::memcpy(&v.part[i], p + i * kPartLanes, sizeof(Part));
+  return v;
+}
+NCZ_INLINE void store(float* p, Vec v) {
+  NCZ_EACH_PART std::memcpy(p + i * kPartLanes, &v.part[i], sizeof(Part));
 }
 // The eight values and eight zeros, put together in registers.
-inline __attribute__((always_inline)) Vec gather8(const float* p) { return Vec{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]}; }
-inline __attribute__((always_inline)) void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
-inline __attribute__((always_inline)) float sum(Vec v) {
-  typedef float V8 __attribute__((vector_size(32)));
-  typedef float V4 __attribute__((vector_size(16)));
-  const V8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-               __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-  const V4 b = __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
-  return (b[0] + b[2]) + (b[1] + b[3]);
-}
-
-inline __attribute__((always_inline)) Vec min(Vec a, Vec b) { return a < b ? a : b; }
-inline __attribute__((always_inline)) Vec max(Vec a, Vec b) { return a > b ? a : b; }
-
-// The same steps as arithmetic.hpp's scalar functions, lane by lane.
-typedef int32_t VecInt __attribute__((vector_size(64)));
-inline __attribute__((always_inline)) Vec exp2_pinned(Vec x) {
-  const Vec low = broadcast(-126.0f), high = broadcast(126.0f), magic = broadcast(12582912.0f);
-  x = x < low ? low : x;
-  x = x > high ? high : x;
-  const Vec rounded = (x + magic) - magic;
-  const Vec f = x - rounded;
-  Vec y = f * kExp2[0] + kExp2[1];
-  for (int i = 2; i < 7; ++i) y = y * f + kExp2[i];
-  const VecInt exponent = __builtin_convertvector(rounded, VecInt);
-  return y * reinterpret_cast<Vec>((exponent + 127) << 23);
-}
-inline __attribute__((always_inline)) Vec log2_pinned(Vec x) {
-  const VecInt bits = reinterpret_cast<VecInt>(x);
-  const VecInt exponent = (bits - 0x3f3504f3) >> 23;
-  const Vec m = reinterpret_cast<Vec>(bits - (exponent << 23));
-  const Vec s = (m - 1.0f) / (m + 1.0f);
-  const Vec q = s * s;
-  Vec y = q * kLog2[0] + kLog2[1];
-  y = y * q + kLog2[2];
-  y = y * q + kLog2[3];
-  return __builtin_convertvector(exponent, Vec) + y * s;
-}
-inline __attribute__((always_inline)) Vec square_root(Vec v) {
+NCZ_INLINE Vec gather8(const float* p) {
 #if defined(__AVX512F__)
-  return reinterpret_cast<Vec>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(v)));
+  return {{Part{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]}}};
 #elif defined(__AVX__)
-  __m256 half[2];
-  std::memcpy(half, &v, sizeof v);
-  for (__m256& h : half) h = _mm256_sqrt_ps(h);
-  std::memcpy(&v, half, sizeof v);
-  return v;
-#elif defined(__SSE2__)
-  __m128 quarter[4];
-  std::memcpy(quarter, &v, sizeof v);
-  for (__m128& q : quarter) q = _mm_sqrt_ps(q);
-  std::memcpy(&v, quarter, sizeof v);
-  return v;
-#elif defined(__aarch64__)
-  float32x4_t quarter[4];
-  std::memcpy(quarter, &v, sizeof v);
-  for (float32x4_t& q : quarter) q = vsqrtq_f32(q);
-  std::memcpy(&v, quarter, sizeof v);
-  return v;
+  return {{Part{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]}, Part{}}};
 #else
-  for (int i = 0; i < kLanes; ++i) v[i] = std::sqrt(v[i]);
-  return v;
+  return {{Part{p[0], p[1], p[2], p[3]}, Part{p[4], p[5], p[6], p[7]}, Part{}, Part{}}};
 #endif
 }
-// Sixteen sums at once, each in the order of sum(): pairs of vectors merge until lane i holds that of v[i].
-inline __attribute__((always_inline)) Vec sums(const Vec* v) {
-  Vec a[8], b[4], c[2];
-  for (int i = 0; i < 8; ++i)
-    a[i] = __builtin_shufflevector(v[i], v[i + 8], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
-           __builtin_shufflevector(v[i], v[i + 8], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
-  for (int i = 0; i < 4; ++i)
-    b[i] = __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27) +
-           __builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
-  for (int i = 0; i < 2; ++i)
-    c[i] = __builtin_shufflevector(b[i], b[i + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29) +
-           __builtin_shufflevector(b[i], b[i + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
-  // Position 4g + 2h + k of c[i] holds, for k = 0, 1, two halves of one vector's sum: g = 0..3 and h name it.
-  return __builtin_shufflevector(c[0], c[1], 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30) +
-         __builtin_shufflevector(c[0], c[1], 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
+NCZ_INLINE Vec min(Vec a, Vec b) {
+  NCZ_EACH_PART a.part[i] = a.part[i] < b.part[i] ? a.part[i] : b.part[i];
+  return a;
 }
-inline __attribute__((always_inline)) void store_counts(uint32_t* p, Vec x) {
-  const VecInt n = __builtin_convertvector(x, VecInt);
-  std::memcpy(p, &n, sizeof n);
+NCZ_INLINE Vec max(Vec a, Vec b) {
+  NCZ_EACH_PART a.part[i] = a.part[i] > b.part[i] ? a.part[i] : b.part[i];
+  return a;
 }
-inline __attribute__((always_inline)) Vec load_counts(const uint32_t* p) {
-  VecInt n;
-  std::memcpy(&n, p, sizeof n);
-  return __builtin_convertvector(n, Vec);
+
+// Lane i of the result: lanes i, i + 8, then those and i + 4, i + 12.
+NCZ_INLINE Four to_four(Vec v) {
+#if defined(__AVX512F__)
+  typedef float Eight __attribute__((vector_size(8 * sizeof(float))));
+  const Eight a = __builtin_shufflevector(v.part[0], v.part[0], 0, 1, 2, 3, 4, 5, 6, 7) +
+                  __builtin_shufflevector(v.part[0], v.part[0], 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+#elif defined(__AVX__)
+  const Part a = v.part[0] + v.part[1];
+  return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+#else
+  return (v.part[0] + v.part[2]) + (v.part[1] + v.part[3]);
+#endif
 }
+NCZ_INLINE float sum(Vec v) {
+  const Four a = to_four(v);
+  return (a[0] + a[2]) + (a[1] + a[3]);
+}
+// Sixteen sums at once: four by four, the last two steps of four sums are done side by side.
+NCZ_INLINE Vec sums(const Vec* v) {
+  alignas(64) float out[kLanes];
+  for (int i = 0; i < kLanes; i += 4) {
+    const Four a = to_four(v[i]), b = to_four(v[i + 1]), c = to_four(v[i + 2]), d = to_four(v[i + 3]);
+    const Four ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+    const Four cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+    const Four sum = __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+    std::memcpy(out + i, &sum, sizeof sum);
+  }
+  return load(out);
+}
+
+// The same steps as arithmetic.hpp's scalar functions, lane by lane.
+NCZ_INLINE Part exp2_part(Part x) {
+  const Part low = -126.0f - Part{}, high = 126.0f - Part{};
+  x = x < low ? low : x;
+  x = x > high ? high : x;
+  const Part rounded = (x + 12582912.0f) - 12582912.0f;
+  const Part f = x - rounded;
+  Part y = f * kExp2[0] + kExp2[1];
+  for (int i = 2; i < 7; ++i) y = y * f + kExp2[i];
+  const PartInt exponent = __builtin_convertvector(rounded, PartInt);
+  return y * reinterpret_cast<Part>((exponent + 127) << 23);
+}
+NCZ_INLINE Part log2_part(Part x) {
+  const PartInt bits = reinterpret_cast<PartInt>(x);
+  const PartInt exponent = (bits - 0x3f3504f3) >> 23;
+  const Part m = reinterpret_cast<Part>(bits - (exponent << 23));
+  const Part s = (m - 1.0f) / (m + 1.0f);
+  const Part q = s * s;
+  Part y = q * kLog2[0] + kLog2[1];
+  y = y * q + kLog2[2];
+  y = y * q + kLog2[3];
+  return __builtin_convertvector(exponent, Part) + y * s;
+}
+NCZ_INLINE Part square_root_part(Part x) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Part>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(x)));
+#elif defined(__AVX__)
+  return reinterpret_cast<Part>(_mm256_sqrt_ps(reinterpret_cast<__m256>(x)));
+#elif defined(__SSE2__)
+  return reinterpret_cast<Part>(_mm_sqrt_ps(reinterpret_cast<__m128>(x)));
+#elif defined(__aarch64__)
+  return reinterpret_cast<Part>(vsqrtq_f32(reinterpret_cast<float32x4_t>(x)));
+#else
+  for (int i = 0; i < kPartLanes; ++i) x[i] = std::sqrt(x[i]);
+  return x;
+#endif
+}
+NCZ_INLINE Vec exp2_pinned(Vec v) {
+  NCZ_EACH_PART v.part[i] = exp2_part(v.part[i]);
+  return v;
+}
+NCZ_INLINE Vec log2_pinned(Vec v) {
+  NCZ_EACH_PART v.part[i] = log2_part(v.part[i]);
+  return v;
+}
+NCZ_INLINE Vec square_root(Vec v) {
+  NCZ_EACH_PART v.part[i] = square_root_part(v.part[i]);
+  return v;
+}
+NCZ_INLINE void store_counts(uint32_t* p, Vec v) {
+  NCZ_EACH_PART {
+    const PartInt n = __builtin_convertvector(v.part[i], PartInt);
+    std::memcpy(p + i * kPartLanes, &n, sizeof n);
+  }
+}
+NCZ_INLINE Vec load_counts(const uint32_t* p) {
+  Vec v;
+  NCZ_EACH_PART {
+    PartInt n;
+    std::memcpy(&n, p + i * kPartLanes, sizeof n);
+    v.part[i] = __builtin_convertvector(n, Part);
+  }
+  return v;
+}
+#undef NCZ_EACH_PART
+#undef NCZ_INLINE
 
 #endif
 
