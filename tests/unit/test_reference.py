@@ -15,14 +15,27 @@ from nczip.reference.block_coder import decode_block, encode_block
 from nczip.reference.oracle import ConstrictionDecoder
 
 LEVELS = (4, 5, 6)
+NOISE = hashlib.shake_256(b"noise").digest(140)
+# The last digits of a probability would not show in the packed bytes if little followed what it codes.
+TAIL = NOISE[:14]
+PROSE = (
+    "The Caterpillar and Alice looked at each other for some time in silence: at last the Caterpillar took "
+    "the hookah out of its mouth, and addressed her in a languid, sleepy voice.\n\n\u201cWho are you?\u201d "
+    "said the Caterpillar. This was not an encouraging opening.\n"
+).encode()
+
+
+def with_errors(content: bytes, *places: int) -> bytes:
+    damaged = bytearray(content)
+    for place in places:
+        damaged[place] ^= 1
+    return bytes(damaged)
+
+
 SAMPLES = {
     "empty": b"",
     "one byte": b"\x80",
-    "text": (
-        "The Caterpillar and Alice looked at each other for some time in silence: at last the Caterpillar "
-        "took the hookah out of its mouth, and addressed her in a languid, sleepy voice.\n\n\u201cWho are "
-        "you?\u201d said the Caterpillar. This was not an encouraging opening.\n"
-    ).encode(),
+    "text": PROSE + TAIL,
     "source code": b"""#include <stdio.h>
 
 static int sum(const int *v, int n) { /* of n values */
@@ -36,14 +49,18 @@ int main(int argc, char **argv) {
     printf("%d\\n", sum(v, 4) && argv[argc] == 0);
     return 0;
 }
-""",
+"""
+    + TAIL,
     # Long enough for the record length to be looked for, at 1,024 bytes, and found.
     "records": b"".join(
         b"%c%c\0\x01id" % (i, i * i % 251) + bytes([i % 3, 7 + i % 2]) * 3 + b"\xff\0" for i in range(76)
-    ),
+    )
+    + TAIL,
     # Runs that are longer than what they copy, that grow, fail, shrink, are given up, and start again.
-    "long repeats": b"0123456789ABCDE" * 110 + b"*" + b"0123456789ABCDE" * 35,
-    "random": hashlib.shake_256(b"random").digest(120),
+    "long repeats": b"0123456789ABCDE" * 110 + b"*" + b"0123456789ABCDE" * 35 + TAIL,
+    # Matches that fail after 63, 64 and 31 bytes.
+    "near repeats": PROSE[:170] + with_errors(PROSE[:170], 64, 129, 161) + TAIL,
+    "random": NOISE[-120:],
 }
 
 
