@@ -8,7 +8,7 @@
 
 namespace ncz::inline NCZ_ISA {
 
-// hashed: byte contexts in the hash table; pixels: bit contexts in the plane of the record length; direct: contexts
+// hashed: byte contexts in the hash table; slot_share: bytes of that table for a byte of the block; pixels: bit contexts in the plane of the record length; direct: contexts
 // with a counter for each bit and no history; match_length: least lengths of the match models, the longest first;
 // selectors: values of each mixer selector; apms: secondary estimations; structure: words, lines and records are kept.
 template <int kLevel>
@@ -16,7 +16,8 @@ struct Parts;
 
 template <>
 struct Parts<4> {
-  static constexpr int hashed = 4, pixels = 0, direct = 0, matches = 1, sets = 2, apms = 0;
+  static constexpr int hashed = 4, slot_share = 16;
+  static constexpr int pixels = 0, direct = 0, matches = 1, sets = 2, apms = 0;
   static constexpr uint32_t match_length[matches] = {6};
   static constexpr int match_bits = 17;
   static constexpr int selectors[sets] = {256, 1 << 9};
@@ -26,7 +27,8 @@ struct Parts<4> {
 
 template <>
 struct Parts<5> {
-  static constexpr int hashed = 20, pixels = 2, direct = 0, matches = 2, sets = 6, apms = 2;
+  static constexpr int hashed = 15, slot_share = 128;
+  static constexpr int pixels = 2, direct = 0, matches = 2, sets = 6, apms = 2;
   static constexpr uint32_t match_length[matches] = {7, 4};
   static constexpr int match_bits = 22;
   static constexpr int selectors[sets] = {256, 1 << 9, 3 << 8, 1 << 11, 7 << 8, 1 << 11};
@@ -36,13 +38,14 @@ struct Parts<5> {
 
 template <>
 struct Parts<6> {
-  static constexpr int hashed = 40, pixels = 4, direct = 6, matches = 3, sets = 9, apms = 3;
+  static constexpr int hashed = 40, slot_share = 256;
+  static constexpr int pixels = 4, direct = 6, matches = 3, sets = 9, apms = 3;
   static constexpr uint32_t match_length[matches] = {12, 7, 4};
   static constexpr int match_bits = 22;
   static constexpr int selectors[sets] = {256,    1 << 9,  3 << 8,  1 << 11, 7 << 8,
                                           1 << 11, 1 << 11, 1 << 11, 1 << 11};
   static constexpr bool ssm = true, structure = true;
-  static constexpr float weight = 0.1f, rate_start = 0.03f, rate_end = 0.003f;
+  static constexpr float weight = 0.1f, rate_start = 0.015f, rate_end = 0.003f;
 };
 
 // The hashes of a level's byte contexts, in the order that the format fixes; each is salted with its place.
@@ -67,27 +70,27 @@ void byte_contexts(const Structure& s, uint32_t* hash) {
     const uint32_t column = s.column() < 255 ? s.column() : 255;
     const uint32_t after1 = s.after1[c1], after2 = s.after2[c2 << 8 | c1];
 
-    add(c1, c2);  // n-grams: the first six of these six also tell the mixer how much is known
+    add(c1, c2);  // n-grams and words; the first six contexts also tell the mixer how much is known
     add(c1, c2, c3);
     add(c1, c2, c3, c4);
     add(c1, c2, c3, c4, c5, c6);
     add(s.word, c1);
-    add(c1, c2, c3, c4, c5);
-    add(s.word, s.word1);  // words
+    add(s.word, s.word1);
     add(s.word, c1, s.word2);
     add(s.classes & 0xffff, c1);
-    add(after1 & 0xffff, c1);  // what followed last times
-    add(after2 & 0xffff, c1);
-    add(c2, c3);  // sparse
+    add(after2 & 0xffff, c1);  // what followed last times
     add(c1, column, s.above());
-    add(north, c1, row);  // records and rows
-    add(north, north2, row);
-    add(north, north_east, north_west, c1);
+    add(north, north2, row);  // records and rows
     add(s.classes & 0xffffff, s.word);
     add(s.word1, c1, s.classes & 15);
     add(s.above(), c1);
     add(north, place, row);
     if constexpr (kLevel == 6) {
+      add(c1, c2, c3, c4, c5);
+      add(after1 & 0xffff, c1);
+      add(c2, c3);
+      add(north, c1, row);
+      add(north, north_east, north_west, c1);
       add(c1 | c2 << 8 | c3 << 16 | c4 << 24, c5, c6, s.back(7), s.back(8));
       add(c3, c4);
       add(c1, c3);

@@ -2,6 +2,7 @@
 // predict() gives the probability of a 1 in units of 2^-24; update() tells the bit, and everything learns.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -49,7 +50,6 @@ class Mixture {
   static_assert(P::apms > 0 || kBias < 8);
 
   static constexpr uint32_t kLimit = 1023;  // of the counters
-  static constexpr int kDirectBits = 22;
   static constexpr float kRateDecay = 0.99998f;  // of the mixer's learning rate, a bit
   static constexpr float kLeast = 4.0f;          // least probability given to the coder, in 2^-24
 
@@ -61,11 +61,11 @@ class Mixture {
         order1_(size_t{1} << 16),
         pixels_(size_t{P::pixels} << kPixelBits),
         mixer_(P::selectors, P::weight) {
-    for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size));
-    for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size), Counter{});
+    for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size, table_bits));
+    for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size, table_bits), Counter{});
     for (Apm& apm : apms_) apm.start(apm_bits(raw_size));
-    direct_shift_ = 32 - direct_bits(raw_size);
-    if constexpr (P::ssm) ssm_ = std::make_unique<Ssm>();
+    direct_shift_ = 32 - direct_bits(raw_size, table_bits);
+    if constexpr (P::ssm) ssm_ = std::make_unique<Ssm>(row_bits(raw_size, table_bits));
     begin_byte();
   }
 
@@ -73,9 +73,9 @@ class Mixture {
   static size_t memory(size_t raw_size, int table_bits) {
     size_t selectors = 0;
     for (int values : P::selectors) selectors += static_cast<size_t>(values);
-    return slot_bytes(raw_size, table_bits) + (P::matches * sizeof(uint32_t) << match_bits(raw_size)) +
-           (P::direct * sizeof(Counter) << direct_bits(raw_size)) + P::apms * Apm::memory(apm_bits(raw_size)) + (size_t{P::pixels} << kPixelBits) +
-           selectors * kInputs * sizeof(float) + (P::ssm ? Ssm::memory() : 0) + sizeof(Mixture) + (size_t{1} << 19);
+    return slot_bytes(raw_size, table_bits) + (P::matches * sizeof(uint32_t) << match_bits(raw_size, table_bits)) +
+           (P::direct * sizeof(Counter) << direct_bits(raw_size, table_bits)) + P::apms * Apm::memory(apm_bits(raw_size)) + (size_t{P::pixels} << kPixelBits) +
+           selectors * kInputs * sizeof(float) + (P::ssm ? Ssm::memory(row_bits(raw_size, table_bits)) : 0) + sizeof(Mixture) + (size_t{1} << 19);
   }
 
   uint32_t predict() {
@@ -163,14 +163,21 @@ class Mixture {
     while (bits < most && size_t{1} << bits < raw_size) ++bits;
     return bits;
   }
-  static int match_bits(size_t raw_size) { return bits_for(raw_size, 12, P::match_bits); }
+  // Tables grow with the block, up to ceilings that shrink with that of the hash table: one number bounds them all.
+  static int match_bits(size_t raw_size, int table_bits) {
+    return bits_for(raw_size, 12, std::clamp(table_bits - 6, 12, P::match_bits));
+  }
+  static int direct_bits(size_t raw_size, int table_bits) {
+    return bits_for(raw_size * 4, 14, std::clamp(table_bits - 8, 14, 22));
+  }
+  static int row_bits(size_t raw_size, int table_bits) {
+    return std::min(Ssm::row_bits(raw_size), std::clamp(table_bits - 13, 12, 17));
+  }
   static int apm_bits(size_t raw_size) { return bits_for(raw_size / 16, 10, 16); }
-  static int direct_bits(size_t raw_size) { return bits_for(raw_size * 4, 14, kDirectBits); }
-  // Two slots of 16 bytes for every byte and context, as far as the ceiling lets them.
   static size_t slot_bytes(size_t raw_size, int table_bits) {
-    size_t bytes = size_t{1} << 16;
-    while (bytes < size_t{1} << table_bits && bytes / (kHashed * 32) < raw_size) bytes *= 2;
-    return bytes;
+    int bits = std::min(20, table_bits);
+    while (bits < table_bits && (size_t{1} << bits) / P::slot_share < raw_size) ++bits;
+    return size_t{1} << bits;
   }
 
   void begin_byte() {

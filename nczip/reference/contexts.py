@@ -28,31 +28,24 @@ def contexts_4(s: Structure) -> list[Context]:
 def contexts_5(s: Structure) -> list[Context]:
     c1, c2, c3, c4, c5, c6 = (s.back(distance) for distance in range(1, 7))
     word1, word2, _ = s.words_before
-    after1, after2 = s.after1.get(c1, 0), s.after2.get((c2, c1), 0)
+    after2 = s.after2.get((c2, c1), 0)
     row = s.record
-    north, north2, north_west, north_east = (in_rows(s, rows, right) for rows, right in NEIGHBOURS)
+    north, north2 = in_rows(s, 1, 0), in_rows(s, 2, 0)
     return [
-        # n-grams; the first six of the list also tell the mixer how much is known
+        # n-grams and words; the first six of the list also tell the mixer how much is known
         (c1, c2),
         (c1, c2, c3),
         (c1, c2, c3, c4),
         (c1, c2, c3, c4, c5, c6),
         (s.word, c1),
-        (c1, c2, c3, c4, c5),
-        # words
         (s.word, word1),
         (s.word, c1, word2),
         (s.classes & 0xFFFF, c1),
         # what followed last times
-        (after1 & 0xFFFF, c1),
         (after2 & 0xFFFF, c1),
-        # sparse
-        (c2, c3),
-        # records and rows
         (c1, min(s.column, 255), s.above),
-        (north, c1, row),
+        # records and rows
         (north, north2, row),
-        (north, north_east, north_west, c1),
         (s.classes & 0xFFFFFF, s.word),
         (word1, c1, s.classes & 15),
         (s.above, c1),
@@ -63,11 +56,16 @@ def contexts_5(s: Structure) -> list[Context]:
 def contexts_6(s: Structure) -> list[Context]:
     c1, c2, c3, c4, c5, c6, c7, c8 = (s.back(distance) for distance in range(1, 9))
     word1, word2, word3 = s.words_before
-    after2 = s.after2.get((c2, c1), 0)
+    after1, after2 = s.after1.get(c1, 0), s.after2.get((c2, c1), 0)
     row = s.record
     north, north2, north_west, north_east = (in_rows(s, rows, right) for rows, right in NEIGHBOURS)
     return [
         *contexts_5(s),
+        (c1, c2, c3, c4, c5),
+        (after1 & 0xFFFF, c1),
+        (c2, c3),
+        (north, c1, row),
+        (north, north_east, north_west, c1),
         (c1 | c2 << 8 | c3 << 16 | c4 << 24, c5, c6, c7, c8),
         (c3, c4),
         (c1, c3),

@@ -18,7 +18,7 @@ from nczip.reference.hashing import hash_of, hash_step
 from nczip.reference.match import MatchModel
 from nczip.reference.mixer import Mixer
 from nczip.reference.parts import PARTS
-from nczip.reference.ssm import Ssm
+from nczip.reference.ssm import Ssm, row_bits
 from nczip.reference.structure import Structure
 
 TOTAL = np.float32(2**24)  # of the coder's probabilities
@@ -35,16 +35,17 @@ class Mixture:
         self.level = level
         self.parts = parts = PARTS[level]
         self.past = Structure()
-        self.slots = HashSlots(slot_bytes(raw_size, table_bits, parts.hashed))
+        self.slots = HashSlots(slot_bytes(raw_size, table_bits, parts.slot_share))
         self.order0 = Histories()
         self.order1 = Histories()
         self.pixels = [Histories() for _ in range(parts.pixels)]
         self.maps = [HistoryMap() for _ in range(parts.hashed + 2 + parts.pixels)]
         self.direct: list[dict[int, Counter]] = [{} for _ in range(parts.direct)]
-        self.direct_shift = 32 - log2_at_least(4 * raw_size, 14, 22)
-        match_bits = log2_at_least(raw_size, 12, parts.match_bits)
+        self.direct_shift = 32 - log2_at_least(4 * raw_size, 14, between(14, table_bits - 8, 22))
+        match_bits = log2_at_least(raw_size, 12, between(12, table_bits - 6, parts.match_bits))
         self.matches = [MatchModel(length, match_bits) for length in parts.matches]
-        self.ssm = Ssm() if parts.ssm else None
+        rows = min(row_bits(raw_size), between(12, table_bits - 13, 17))
+        self.ssm = Ssm(rows) if parts.ssm else None
         inputs = len(self.maps) + parts.direct + len(parts.matches) + parts.ssm + 1
         self.inputs = np.zeros(-(-inputs // LANES) * LANES, np.float32)
         self.mixer = Mixer(parts.selectors, len(self.inputs), parts.weight, two_layers=parts.apms > 0)
@@ -205,9 +206,14 @@ def log2_at_least(size: int, least: int, most: int) -> int:
     return min(max(least, (size - 1).bit_length()), most)
 
 
-def slot_bytes(raw_size: int, table_bits: int, contexts: int) -> int:
-    """Two slots of 16 bytes for every byte and context, as far as ``table_bits`` lets them."""
-    size = 1 << 16
-    while size < 1 << table_bits and size // (contexts * 32) < raw_size:
-        size *= 2
-    return size
+def between(least: int, value: int, most: int) -> int:
+    """``value``, within bounds."""
+    return max(least, min(value, most))
+
+
+def slot_bytes(raw_size: int, table_bits: int, share: int) -> int:
+    """``share`` bytes for every byte of the block, 1 MiB at least, as far as ``table_bits`` lets them."""
+    bits = min(20, table_bits)
+    while bits < table_bits and (1 << bits) // share < raw_size:
+        bits += 1
+    return 1 << bits

@@ -12,6 +12,7 @@ class Parts:
     """The models of a level, in the order of the mixer's inputs, and how the mixer learns."""
 
     hashed: int  # byte contexts in the hash table
+    slot_share: int  # bytes of that table for a byte of the block
     pixels: int  # bit contexts in the plane of the record length
     direct: int  # contexts with a counter for each bit and no history
     matches: tuple[int, ...]  # least lengths of the match models, the longest first
@@ -28,6 +29,7 @@ class Parts:
 PARTS = {
     4: Parts(
         hashed=4,
+        slot_share=16,
         pixels=0,
         direct=0,
         matches=(6,),
@@ -41,7 +43,8 @@ PARTS = {
         rate_end=np.float32(0.0015),
     ),
     5: Parts(
-        hashed=20,
+        hashed=15,
+        slot_share=128,
         pixels=2,
         direct=0,
         matches=(7, 4),
@@ -56,6 +59,7 @@ PARTS = {
     ),
     6: Parts(
         hashed=40,
+        slot_share=256,
         pixels=4,
         direct=6,
         matches=(12, 7, 4),
@@ -65,7 +69,7 @@ PARTS = {
         apms=3,
         structure=True,
         weight=np.float32(0.1),
-        rate_start=np.float32(0.03),
+        rate_start=np.float32(0.015),
         rate_end=np.float32(0.003),
     ),
 }
