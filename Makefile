@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 60
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized golden fuzz lint bench man clean
+.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench man clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,10 @@ test-sanitized:
 	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc \
 	  build/sanitized/bin/pytest -n $(JOBS) $(wildcard tests/unit tests/property tests/golden tests/attacks)
+
+# The same archives from GCC, Clang and, under emulation, aarch64; needs no environment.
+test-other-cpus:
+	tests/other_cpus/run.sh
 
 # The decoder against libFuzzer, in an ordinary install: atheris cannot see into one that is installed in place.
 fuzz:
