@@ -137,6 +137,8 @@ class _Salvage:
         indexed = self._find_trailer(start, start)
         if not indexed:
             return None
+        trailer, _ = indexed
+        self._lose(start, start + trailer.body_length - sum(trailer.block_lengths), 0)
         mains = dict.fromkeys(levels.default_method(level) for level in levels.LEVELS)
         return self._indexed(start, *indexed, [(main, Method(container.RAW)) for main in mains], 0)
 

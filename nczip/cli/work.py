@@ -48,6 +48,8 @@ def check(files: tuple[str, ...], settings: Settings) -> None:
         raise click.UsageError(f"there is no level {level}, only {levels.LEVELS[0]} to {levels.LEVELS[-1]}")
     if settings.block_size is not None and settings.block_size > MAX_BLOCK:
         raise click.UsageError(f"a block has {units.size(MAX_BLOCK)} at most")
+    if settings.output == "":
+        raise click.UsageError("-o names no file")
     if settings.output not in (None, "-") and (len(files) > 1 or settings.recursive):
         raise click.UsageError("-o names one output, so it takes one input")
     if settings.output is not None and settings.output_dir is not None:
@@ -169,7 +171,7 @@ def _salvage(file: BinaryIO, output: BinaryIO, source: Source, console: Console)
 def _loss_in_words(lost: "nczip.LostRange") -> str:
     where = f"archive bytes {lost.offset} to {lost.offset + lost.size - 1}"
     if lost.raw_size == 0:
-        return f"the index is damaged ({where}), no content is lost"
+        return f"a header or an index is damaged ({where}), no content is lost"
     if lost.raw_size is None:
         start = "" if lost.raw_offset is None else f" from byte {lost.raw_offset} on"
         return f"lost an unknown length of the content{start} ({where})"
