@@ -19,9 +19,9 @@ setup: $(STAMP)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.22" ninja
 
 $(STAMP): $(VENV)/bin/python $(NATIVE)
+	$(BIN)/pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.22" ninja
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -C editable.mode=redirect -C build-dir=$(BUILD) \
 	  -C cmake.define.NCZIP_WERROR=ON -C cmake.define.NCZIP_SANITIZE=$(SANITIZE) -e ".[test,lint,plot]"
 	touch $(STAMP)

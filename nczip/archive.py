@@ -22,6 +22,7 @@ class FileSource:
         self._file = file
         self._peeked = b""
         self.offset = 0
+        self.bytes_read = 0  # in all, those read twice counted twice
         self.size: int | None = None  # bytes, where the file can be sought
         if file.seekable():
             self._base = file.tell()
@@ -41,6 +42,7 @@ class FileSource:
             size -= len(piece)
         taken = b"".join(pieces)
         self.offset += len(taken)
+        self.bytes_read += len(taken)
         return taken
 
     def take(self, size: int) -> bytes:
@@ -197,6 +199,8 @@ class Index:
         self._offsets.append(offset)
         self._raw_starts.append(self.raw_size)
         self.raw_size += raw_size
+        if self.raw_size >= 1 << 63:  # of many frames that each claim less; no file has more
+            raise CorruptError(f"the archive claims {self.raw_size} bytes of content")
 
     def find(self, position: int) -> int:
         """The number of the block that holds a position of the content below ``raw_size``."""

@@ -19,6 +19,7 @@ from nczip.container import BlockHead, Frame, Method, Trailer
 from nczip.errors import CorruptError, FormatError
 
 SCAN = 1 << 20  # bytes read at a time while looking for a header
+MOST_READ = 16  # times the archive: hostile bytes could have each of many claims read to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,10 @@ class _Salvage:
     def _next_frame(self, start: int) -> int:
         return next((at for at in self._search(container.MAGIC, start) if self._frame_at(at)), self._end)
 
+    @property
+    def _has_read_enough(self) -> bool:
+        return self._source.bytes_read > MOST_READ * (self._end + SCAN)
+
     def _find_trailer(self, frame_start: int, start: int) -> tuple[Trailer, int] | tuple[()]:
         """The trailer of the frame that begins at ``frame_start``, looked for from ``start``, and its end."""
         for footer in self._search(container.FOOTER_MAGIC, start):
@@ -237,7 +242,7 @@ class _Salvage:
     def _search(self, pattern: bytes, start: int) -> Iterator[int]:
         """The offsets of a byte string; the caller may move the source meanwhile."""
         tail = b""
-        while True:
+        while not self._has_read_enough:
             self._source.jump(start)
             piece = self._source.some(SCAN)
             if not piece:
@@ -245,7 +250,7 @@ class _Salvage:
             window = tail + piece
             base = start - len(tail)
             found = window.find(pattern)
-            while found >= 0:
+            while found >= 0 and not self._has_read_enough:
                 yield base + found
                 found = window.find(pattern, found + 1)
             tail = window[-(len(pattern) - 1) :] if len(pattern) > 1 else b""

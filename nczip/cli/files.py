@@ -103,6 +103,8 @@ def open_target(source: Source, info: os.stat_result | None, settings: Settings,
                 "no archive is written to a terminal, except with -f",
                 output.name,
             )
+        if info is not None and os.path.samestat(info, os.fstat(sys.stdout.fileno())):
+            raise OSError(errno.EINVAL, "is the output too")
         return output
     if source.path is None and settings.output is None:
         raise OSError(errno.EINVAL, "has no name to give to a file below --output-dir; -o names one")

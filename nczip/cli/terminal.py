@@ -117,6 +117,11 @@ class Progress:
         self._next = _FIRST_DRAWN_AFTER
         self._announced = False
 
+    @property
+    def wants_size(self) -> bool:
+        """Whether anybody is told how far the end is."""
+        return self._console.verbose or self._console.draws
+
     def update(self, raw_done: int, packed_done: int) -> None:
         """Takes the bytes that are done, draws if it is time to, ends the work if it was told to stop."""
         signals.check()

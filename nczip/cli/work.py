@@ -144,8 +144,9 @@ def _decode(
         ) as reader,
     ):
         # Only the index knows how much it will be; where that is damaged, reading on says so better.
-        with suppress(OSError, NczipError):
-            progress.raw_size = reader.size
+        if progress.wants_size:
+            with suppress(OSError, NczipError):
+                progress.raw_size = reader.size
         while chunk := reader.read(_CHUNK):
             write(chunk)
         return reader.tell()

@@ -26,7 +26,7 @@ inline constexpr float kLog2[4] = {
 
 // 2^x for x in [-126, 126] (clamped). Nearest integer by adding and subtracting 1.5 * 2^23, then a degree-6 Taylor
 // polynomial of 2^f on [-0.5, 0.5]: relative error below 2^-22.
-inline float exp2_pinned(float x) {
+constexpr float exp2_pinned(float x) {
   x = x < -126.0f ? -126.0f : x;
   x = x > 126.0f ? 126.0f : x;
   const float shifted = x + 12582912.0f;
@@ -39,7 +39,7 @@ inline float exp2_pinned(float x) {
 }
 
 // log2(x) for normal positive x: exponent plus 2/ln(2) * atanh((m - 1) / (m + 1)) with m in [0.7071, 1.4142).
-inline float log2_pinned(float x) {
+constexpr float log2_pinned(float x) {
   const int32_t bits = std::bit_cast<int32_t>(x);
   const int32_t exponent = (bits - 0x3f3504f3) >> 23;
   const float m = std::bit_cast<float>(bits - (exponent << 23));
@@ -52,7 +52,7 @@ inline float log2_pinned(float x) {
 }
 
 // The logistic domain, in bits: stretch(p) = log2(p / (1 - p)), squash(x) = 1 / (1 + 2^-x).
-inline float squash(float x) { return 1.0f / (1.0f + exp2_pinned(0.0f - x)); }
-inline float stretch(float p) { return log2_pinned(p / (1.0f - p)); }
+constexpr float squash(float x) { return 1.0f / (1.0f + exp2_pinned(0.0f - x)); }
+constexpr float stretch(float p) { return log2_pinned(p / (1.0f - p)); }
 
 }  // namespace ncz::inline NCZ_ISA

@@ -21,7 +21,7 @@ struct BitHistories {
   uint8_t total[256] = {};  // how much the history knows: the priority of a hash slot
   int count = 0;
 
-  BitHistories() {
+  constexpr BitHistories() {
     // Numbering: the exact histories by length and value, then the counted ones by (zeros, ones, last bit).
     int counted[64][64][2] = {};
     struct Pending {
@@ -78,13 +78,13 @@ struct BitHistories {
 
  private:
   // Floor of log2 plus one: 3 -> 2, 4..7 -> 3, 8..15 -> 4, 16..31 -> 5, 32.. -> 6.
-  static int cut(int n) {
+  static constexpr int cut(int n) {
     int bits = 0;
     while (n >> bits > 1) ++bits;
     return bits + 1;
   }
 };
 
-inline const BitHistories kHistories;
+inline constexpr BitHistories kHistories;
 
 }  // namespace ncz::inline NCZ_ISA

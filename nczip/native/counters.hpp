@@ -45,23 +45,26 @@ struct HistoryMap {
   }
 };
 
+// The tables are made by the compiler: code that runs when the library is loaded would run in whatever floating-point
+// mode the thread has, and for every instruction set, also those that the CPU lacks.
+
 // stretch() of a counter's probability, by its upper 12 bits.
 class StretchTable {
  public:
-  StretchTable() {
+  constexpr StretchTable() {
     for (int i = 0; i < 4096; ++i) value_[i] = stretch((static_cast<float>(i) + 0.5f) * 0x1p-12f);
   }
   float of(uint32_t p22) const { return value_[p22 >> 10]; }
 
  private:
-  float value_[4096];
+  float value_[4096] = {};
 };
-inline const StretchTable kStretch;
+inline constexpr StretchTable kStretch;
 
 // squash() in steps of 1/128 bit, for the level that has no time for more. Arguments beyond 12 bits are cut.
 class SquashTable {
  public:
-  SquashTable() {
+  constexpr SquashTable() {
     for (int i = 0; i < 3072; ++i) value_[i] = squash((static_cast<float>(i) - 1535.5f) * 0x1p-7f);
   }
   float of(float x) const {
@@ -70,8 +73,8 @@ class SquashTable {
   }
 
  private:
-  float value_[3072];
+  float value_[3072] = {};
 };
-inline const SquashTable kSquash;
+inline constexpr SquashTable kSquash;
 
 }  // namespace ncz::inline NCZ_ISA

@@ -25,14 +25,14 @@ namespace ncz::inline NCZ_ISA {
 
 // Every single byte, in order: the vocabulary of the online SSM.
 struct ByteVocabulary {
-  ByteVocabulary() {
+  constexpr ByteVocabulary() {
     for (uint32_t i = 0; i <= 256; ++i) bytes[i] = static_cast<uint8_t>(i), begin[i] = i;
   }
-  uint8_t bytes[257];
-  uint32_t begin[257];
+  uint8_t bytes[257] = {};
+  uint32_t begin[257] = {};
 };
-inline const ByteVocabulary kByteStrings;
-inline const Vocabulary kBytes{kByteStrings.bytes, kByteStrings.begin, 256};
+inline constexpr ByteVocabulary kByteStrings;
+inline constexpr Vocabulary kBytes{kByteStrings.bytes, kByteStrings.begin, 256};
 
 template <int kLevel>
 class Mixture {

@@ -49,7 +49,7 @@ size_t read(StringList strings, const uint32_t* sums, const uint8_t* answers, si
 
 size_t finish(RangeEncoder& coder, uint8_t* packed) {
   const auto& bytes = coder.finish();
-  std::memcpy(packed, bytes.data(), bytes.size());
+  if (bytes.size()) std::memcpy(packed, bytes.data(), bytes.size());
   return bytes.size();
 }
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forge import CONTENT, GOOD
+from forge import BLOCK, CONTENT, GOOD, tally, two_blocks
 from hostile import ATTACKS, Attack
 
 import nczip
+from nczip.container import FOOTER_MAGIC, varint
 
 every_attack = pytest.mark.parametrize("attack", [pytest.param(attack, id=attack.name) for attack in ATTACKS])
 
@@ -125,3 +126,38 @@ def test_a_memory_limit_refuses_before_decoding(tmp_path: Path) -> None:
         nczip.decompress(archive, memory=26 << 20)
     with pytest.raises(nczip.TruncatedError):
         nczip.decompress(archive, memory=64 << 20)
+
+
+def test_sizes_that_add_up_past_64_bits() -> None:
+    """Each frame's index claims a sum that it may; together they claim more than an integer holds."""
+    huge = (1 << 63) - 1
+    archive = two_blocks(tally=tally((BLOCK, huge), (BLOCK, huge))) * 3
+    with nczip.open(io.BytesIO(archive)) as reader, pytest.raises(nczip.CorruptError, match="claims"):
+        reader.seek(0, io.SEEK_END)
+
+
+class CountingFile(io.BytesIO):
+    """Counts the bytes that are read from it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        taken = super().read(size)
+        self.count += len(taken)
+        return taken
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        b"\x9cNZ\x1f" + b"".join((12 + 8 * i).to_bytes(4, "little") + FOOTER_MAGIC for i in range(1 << 14)),
+        (b"\x9cNZ\x17" + 2 * varint(1 << 27) + bytes(8)) * (1 << 12),
+    ],
+    ids=["footers", "frames"],
+)
+def test_salvage_does_not_read_again_and_again(archive: bytes) -> None:
+    """Every few bytes claim to begin or end something as long as the file."""
+    file = CountingFile(archive)
+    with pytest.raises(nczip.FormatError):
+        nczip.salvage(file, io.BytesIO())
+    assert file.count < 40 * (len(archive) + (1 << 20))
