@@ -52,9 +52,7 @@ def test_a_rounding_mode_from_elsewhere_changes_nothing(mode: int, expected: str
     assert packed(rounds + PACK) == expected
 
 
-@pytest.mark.skipif(
-    not OBJECTS or not shutil.which("nm"), reason="needs a build in place, and nm"
-)
+@pytest.mark.skipif(not OBJECTS or not shutil.which("nm"), reason="needs a build in place, and nm")
 @pytest.mark.parametrize("path", OBJECTS, ids=lambda path: path.parts[-4])
 def test_a_paths_code_stays_in_it(path: Path) -> None:
     """The linker keeps one copy of a weak function, and all initialisers run: no CPU may meet another's."""
