@@ -5,6 +5,7 @@ Work goes in steps, and between steps the caller's ``step`` hears how far it is 
 
 from __future__ import annotations
 
+import io
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -135,19 +136,19 @@ def _unpack_zstd(packed: bytes, raw_size: int, step: Step) -> bytes:
     decoder = zstandard.ZstdDecompressor(
         format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=zstd_window(raw_size)
     )
-    pieces = []
+    content = io.BytesIO()  # not a list to join, which would hold everything twice
     done = 0
     try:
         with decoder.stream_reader(packed) as reader:
             while piece := reader.read(
                 min(PIECE, raw_size + 1 - done)
             ):  # one more, to see that the frame ends
-                pieces.append(piece)
+                content.write(piece)
                 done += len(piece)
                 step(min(done, raw_size), len(packed) * min(done, raw_size) // max(1, raw_size))
     except zstandard.ZstdError:
         raise CorruptError("the packed bytes are not a zstd frame that fits the block") from None
-    return b"".join(pieces)
+    return content.getvalue()
 
 
 def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
@@ -175,8 +176,8 @@ def _unpack_mixture(method: Method, packed: bytes, raw_size: int, step: Step) ->
         decoder = _core.MixtureDecoder(method.config, raw_size, packed)
     except ValueError:
         raise NewerVersionError("needs a newer nczip (a mixture that this one does not know)") from None
-    pieces = []
+    content = io.BytesIO()
     for start in range(0, raw_size, MIXTURE_STEP):
-        pieces.append(decoder.decode(MIXTURE_STEP))
-        step(start + len(pieces[-1]), len(packed) * start // raw_size)
-    return b"".join(pieces)
+        content.write(decoder.decode(MIXTURE_STEP))
+        step(content.tell(), len(packed) * start // raw_size)
+    return content.getvalue()
