@@ -103,7 +103,9 @@ def open_target(source: Source, info: os.stat_result | None, settings: Settings,
                 "no archive is written to a terminal, except with -f",
                 output.name,
             )
-        if info is not None and os.path.samestat(info, os.fstat(sys.stdout.fileno())):
+        read_from = os.fstat(sys.stdin.fileno()) if source.path is None else info
+        regular = read_from is not None and stat.S_ISREG(read_from.st_mode)
+        if read_from and regular and os.path.samestat(read_from, os.fstat(sys.stdout.fileno())):
             raise OSError(errno.EINVAL, "is the output too")
         return output
     if source.path is None and settings.output is None:
