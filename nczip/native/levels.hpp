@@ -8,9 +8,10 @@
 
 namespace ncz::inline NCZ_ISA {
 
-// hashed: byte contexts in the hash table; slot_share: bytes of that table for a byte of the block; pixels: bit contexts in the plane of the record length; direct: contexts
-// with a counter for each bit and no history; match_length: least lengths of the match models, the longest first;
-// selectors: values of each mixer selector; apms: secondary estimations; structure: words, lines and records are kept.
+// hashed: byte contexts in the hash table; slot_share: bytes of that table for a byte of the block; pixels: bit contexts
+// in the plane of the record length; direct: contexts with a counter for each bit and no history; match_length: least
+// lengths of the match models, the longest first; selectors: values of each mixer selector; apms: secondary
+// estimations, with any the mixer has two layers; structure: words, lines and records are kept, not words alone.
 template <int kLevel>
 struct Parts;
 

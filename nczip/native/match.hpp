@@ -42,7 +42,8 @@ class MatchModel {
       uint32_t& entry = table_[hash >> shift_];
       if (!length_ && entry) {
         pointer_ = entry;
-        while (length_ < kMaxVerified && length_ < pointer_ && history[pointer_ - 1 - length_] == history[pos - 1 - length_])
+        while (length_ < kMaxVerified && length_ < pointer_ &&
+               history[pointer_ - 1 - length_] == history[pos - 1 - length_])
           ++length_;
         if (length_ < min_length_) length_ = 0;
       }

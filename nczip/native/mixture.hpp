@@ -71,11 +71,16 @@ class Mixture {
 
   // Bytes of memory for a block beyond its input and output.
   static size_t memory(size_t raw_size, int table_bits) {
-    size_t selectors = 0;
-    for (int values : P::selectors) selectors += static_cast<size_t>(values);
-    return slot_bytes(raw_size, table_bits) + (P::matches * sizeof(uint32_t) << match_bits(raw_size, table_bits)) +
-           (P::direct * sizeof(Counter) << direct_bits(raw_size, table_bits)) + P::apms * Apm::memory(apm_bits(raw_size)) + (size_t{P::pixels} << kPixelBits) +
-           selectors * kInputs * sizeof(float) + (P::ssm ? Ssm::memory(row_bits(raw_size, table_bits)) : 0) + sizeof(Mixture) + (size_t{1} << 19);
+    constexpr size_t kSmall = size_t{1} << 19;  // bytes: order 1, what the structure keeps
+    size_t weights = 0;
+    for (int values : P::selectors) weights += sizeof(float) * kInputs * static_cast<size_t>(values);
+    const size_t slots = slot_bytes(raw_size, table_bits);
+    const size_t matches = (P::matches * sizeof(uint32_t)) << match_bits(raw_size, table_bits);
+    const size_t direct = (P::direct * sizeof(Counter)) << direct_bits(raw_size, table_bits);
+    const size_t apms = P::apms * Apm::memory(apm_bits(raw_size));
+    const size_t pixels = size_t{P::pixels} << kPixelBits;
+    const size_t ssm = P::ssm ? Ssm::memory(row_bits(raw_size, table_bits)) : 0;
+    return slots + matches + direct + apms + pixels + weights + ssm + sizeof(Mixture) + kSmall;
   }
 
   uint32_t predict() {
@@ -211,7 +216,8 @@ class Mixture {
     if constexpr (P::pixels > 0) {
       uint32_t context[4];
       pixel_contexts(past_, partial_, bit_index_, P::pixels, context);
-      for (int i = 0; i < P::pixels; ++i) state_[kPixel + i] = pixels_.data() + (static_cast<size_t>(i) << kPixelBits) + context[i];
+      for (int i = 0; i < P::pixels; ++i)
+        state_[kPixel + i] = pixels_.data() + (static_cast<size_t>(i) << kPixelBits) + context[i];
     }
   }
 
@@ -223,7 +229,8 @@ class Mixture {
     selected[0] = partial;
     selected[1] = expected(matches_[0]) << 3 | bit_index_;
     if constexpr (P::sets > 2) {
-      const int c1 = static_cast<int>(past_.back(1)), c2 = static_cast<int>(past_.back(2)), c3 = static_cast<int>(past_.back(3));
+      const int c1 = static_cast<int>(past_.back(1)), c2 = static_cast<int>(past_.back(2));
+      const int c3 = static_cast<int>(past_.back(3));
       const int matching = matches_[1].expected_bit() < 0 ? 0 : matches_[0].expected_bit() < 0 ? 1 : 2;
       int known = 0;  // of the first six contexts
       for (int i = 0; i < 6; ++i) known += *state_[i] != BitHistory{};

@@ -25,7 +25,8 @@ std::unique_ptr<BlockEncoder> encoder(MixtureConfig config, const uint8_t* raw, 
   });
 }
 
-std::unique_ptr<BlockDecoder> decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed, size_t packed_size) {
+std::unique_ptr<BlockDecoder> decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed,
+                                      size_t packed_size) {
   const FpEnvironment ieee;
   return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockDecoder> {
     return std::make_unique<Decoder<kLevel>>(raw_size, packed, packed_size, config.table_bits);
