@@ -76,7 +76,6 @@ class MatchModel {
   uint32_t bucket() const { return bucket_; }
   uint32_t length() const { return length_; }
   uint32_t pointer() const { return pointer_; }  // the position in history of the expected byte
-  uint32_t expected_byte() const { return expected_byte_; }  // with a leading 1, or 0
 
  private:
   uint32_t min_length_ = 0;
