@@ -6,6 +6,7 @@ import io
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -93,10 +94,8 @@ class BlockStart:
 
     def unpack(self, packed: bytes, step: Step) -> bytes:
         """The block's content, or CorruptError."""
-        try:
+        with _placed(f"block at byte {self.offset}"):
             return blocks.unpack(self.method, self.head, packed, step)
-        except CorruptError as error:
-            raise CorruptError(f"block at byte {self.offset}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,23 +151,24 @@ def _read_frame(source: FileSource, first: bool) -> Frame:
 
 
 def _read_block(source: FileSource, frame: Frame) -> BlockHead | None:
-    start = source.offset
-    try:
+    with _placed(f"block at byte {source.offset}"):
         return container.read_block(source, frame)
-    except TruncatedError:
-        raise
-    except CorruptError as error:
-        raise CorruptError(f"block at byte {start}: {error}") from None
 
 
 def _read_trailer(source: FileSource, tally: Tally) -> bytes:
-    start = source.offset - 1
-    try:
+    with _placed(f"index at byte {source.offset - 1}"):
         return container.read_trailer(source, tally)
+
+
+@contextmanager
+def _placed(place: str) -> Iterator[None]:
+    """Damage is said with its place; where an archive is cut off, the error says so itself."""
+    try:
+        yield
     except TruncatedError:
         raise
     except CorruptError as error:
-        raise CorruptError(f"index at byte {start}: {error}") from None
+        raise CorruptError(f"{place}: {error}") from None
 
 
 def method_of(frame: Frame, head: BlockHead) -> Method:

@@ -32,6 +32,13 @@ class Plan:
         """Whether the level alone tells a decoder everything."""
         return self.method == default_method(self.level)
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the process takes at most, about, to compress input of any length."""
+        return _process_memory(
+            self.block_size, self.threads, block_memory(self.method, self.block_size, "compress", self.level)
+        )
+
 
 def default_method(level: int) -> Method:
     """The method that a level uses when nothing limits it; also what forms 1 to 6 of a solo frame mean."""
@@ -82,7 +89,7 @@ def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Metho
         if default.id == MIXTURE and (last or tables_get_half):
             methods.append(_mixture(level, max(1, limit - PROCESS - 3 * size)))
         for method in methods:
-            need = PROCESS + size + block_memory(method, size, "compress", level)
+            need = Plan(level, method, size, 1).memory
             if need <= limit:
                 return size, method
         if last:
@@ -93,17 +100,19 @@ def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Metho
 def memory(level: int, threads: int, direction: Direction, block_size: int | None = None) -> int:
     """Bytes that the process takes at most, about, for input of any length."""
     size = block_size or default_block_size(level)
-    return PROCESS + size + threads * block_memory(default_method(level), size, direction, level)
+    return _process_memory(size, threads, block_memory(default_method(level), size, direction, level))
 
 
 def decoding_memory(frame: Frame, threads: int = 1) -> int:
     """Bytes that the process takes at most, about, to decode a frame; raises NewerVersionError."""
-    return (
-        PROCESS
-        + frame.max_block
-        + threads
-        * max(block_memory(method, frame.max_block, "decompress") for method in frame_methods(frame))
-    )
+    size = frame.max_block
+    one = max(block_memory(method, size, "decompress") for method in frame_methods(frame))
+    return _process_memory(size, threads, one)
+
+
+def _process_memory(block_size: int, threads: int, one: int) -> int:
+    """Blocks in flight, each of which takes ``one``, and one more that is being filled or emptied."""
+    return PROCESS + block_size + threads * one
 
 
 def block_memory(method: Method, raw_size: int, direction: Direction, level: int = 3) -> int:

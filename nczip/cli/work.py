@@ -183,10 +183,8 @@ def _loss_in_words(lost: "nczip.LostRange") -> str:
 
 def _plan_in_words(plan: levels.Plan) -> str:
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
-    memory = levels.PROCESS + plan.block_size
-    memory += plan.threads * levels.block_memory(plan.method, plan.block_size, "compress", plan.level)
     blocks = f"blocks of {units.size(plan.block_size)}"
-    return f"level {plan.level}, {blocks}, {threads}, memory up to {units.size(memory)}"
+    return f"level {plan.level}, {blocks}, {threads}, memory up to {units.size(plan.memory)}"
 
 
 def _threads(settings: Settings) -> int:

@@ -13,14 +13,9 @@
 #include "stages.hpp"
 
 namespace ncz {
-namespace scalar { extern const Stages kStages; }
-#if defined(__x86_64__)
-namespace sse2 { extern const Stages kStages; }
-namespace avx2 { extern const Stages kStages; }
-namespace avx512 { extern const Stages kStages; }
-#elif defined(__aarch64__)
-namespace neon { extern const Stages kStages; }
-#endif
+#define NCZ_DECLARE_STAGES(name) namespace name { extern const Stages kStages; }
+NCZ_PATHS(NCZ_DECLARE_STAGES)
+#undef NCZ_DECLARE_STAGES
 }  // namespace ncz
 
 namespace nb = nanobind;
@@ -31,13 +26,11 @@ namespace {
 using ncz::Stages;
 
 const Stages& stages() {
-#if defined(__x86_64__)
-  for (const Stages* path : {&ncz::sse2::kStages, &ncz::avx2::kStages, &ncz::avx512::kStages})
+#define NCZ_STAGES_OF(name) &ncz::name::kStages,
+  for (const Stages* path : {NCZ_PATHS(NCZ_STAGES_OF)})
+#undef NCZ_STAGES_OF
     if (std::strcmp(path->name, ncz::core().name) == 0) return *path;
-#elif defined(__aarch64__)
-  if (std::strcmp(ncz::neon::kStages.name, ncz::core().name) == 0) return ncz::neon::kStages;
-#endif
-  return ncz::scalar::kStages;
+  throw std::logic_error("the path in use has no stages");
 }
 
 template <typename T>

@@ -5,14 +5,9 @@
 
 namespace ncz {
 
-namespace scalar { extern const Core kCore; }
-#if defined(__x86_64__)
-namespace sse2 { extern const Core kCore; }
-namespace avx2 { extern const Core kCore; }
-namespace avx512 { extern const Core kCore; }
-#elif defined(__aarch64__)
-namespace neon { extern const Core kCore; }
-#endif
+#define NCZ_DECLARE_CORE(name) namespace name { extern const Core kCore; }
+NCZ_PATHS(NCZ_DECLARE_CORE)
+#undef NCZ_DECLARE_CORE
 
 namespace {
 

@@ -44,6 +44,15 @@ struct Core {
   size_t (*memory)(MixtureConfig, size_t raw_size);
 };
 
+// Every path that is compiled for this kind of CPU: use(name), once for each.
+#if defined(__x86_64__)
+#define NCZ_PATHS(use) use(scalar) use(sse2) use(avx2) use(avx512)
+#elif defined(__aarch64__)
+#define NCZ_PATHS(use) use(scalar) use(neon)
+#else
+#define NCZ_PATHS(use) use(scalar)
+#endif
+
 const Core& core();  // the best path that this CPU has and NCZIP_ISA allows
 
 }  // namespace ncz
