@@ -97,12 +97,10 @@ class RangeDecoder {
     const uint64_t scale = range_ >> kPrecision;
     const uint64_t split = scale * p1;
     const int bit = offset_ < split;
-    if (bit) {
-      range_ = split;
-    } else {
-      offset_ -= split;
-      range_ = scale * (kTotal - p1);
-    }
+    // By masks: a branch on a bit that the models could not foresee is one that the CPU could not either.
+    const uint64_t one = uint64_t{0} - static_cast<uint64_t>(bit);
+    offset_ -= split & ~one;
+    range_ = (split & one) | ((scale * (kTotal - p1)) & ~one);
     renormalise();
     return bit;
   }
