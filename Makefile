@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 60
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench man clean
+.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench prior man clean
 
 setup: $(STAMP)
 
@@ -51,8 +51,8 @@ test-sanitized:
 	  build/sanitized/bin/pytest -n $(JOBS) $(wildcard tests/unit tests/property tests/golden tests/attacks)
 
 # The same archives from GCC, Clang and, under emulation, aarch64; needs no environment.
-test-other-cpus:
-	tests/other_cpus/run.sh
+test-other-cpus: setup
+	PYTHON=$(BIN)/python tests/other_cpus/run.sh
 
 # The decoder against libFuzzer, in an ordinary install: atheris cannot see into one that is installed in place.
 fuzz:
@@ -63,11 +63,18 @@ fuzz:
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy nczip bench
+	$(BIN)/mypy nczip bench prior
 
 # Levels 4 to 6 beside zpaq on one core, with targets; the machine should be idle.
 bench: setup
 	$(BIN)/python bench/bench.py $(BENCHFLAGS)
+
+# What the mixture starts from (nczip/knowledge.zst), made anew: fetches some 150 MB of text, takes a few minutes. It is
+# part of the format: another knowledge is another version of the mixture.
+prior: setup
+	$(BIN)/python -m prior.texts fetch build/prior
+	$(BIN)/python -m prior.texts build build/prior
+	$(BIN)/python -m prior.train build/prior build/prior/knowledge.zst
 
 man: build/nczip.1
 

@@ -6,6 +6,11 @@ from typing_extensions import Buffer
 
 stages: ModuleType  # the core's stages one at a time, for the tests: bindings_stages.cpp
 
+KNOWLEDGE_SIZE: int  # bytes of what every block starts from, in memory
+
+def unfold_knowledge(folded: Buffer, knowledge: Buffer) -> None:
+    """Fills ``knowledge``, of KNOWLEDGE_SIZE bytes, from those of the file; ValueError if they don't fit."""
+
 def isa() -> str:
     """The instruction set in use: the best that this CPU has and ``NCZIP_ISA`` allows."""
 
@@ -21,7 +26,7 @@ def mixture_memory(config: bytes, raw_size: int) -> int:
 class MixtureEncoder:
     """Codes one block. Raises ValueError for a configuration that this version does not know."""
 
-    def __init__(self, config: bytes, raw: Buffer) -> None: ...
+    def __init__(self, config: bytes, raw: Buffer, knowledge: Buffer) -> None: ...
     def advance(self, bytes: int) -> int:
         """Codes about ``bytes`` more (a long repeat in one step); returns the bytes of the block done."""
     @property
@@ -29,10 +34,12 @@ class MixtureEncoder:
         """Bytes written so far."""
     def finish(self) -> bytes:
         """The packed block. Call once, after ``advance`` has reached the end."""
+    def weights(self) -> bytes:
+        """The mixer's weights now, as binary32: what knowledge is made from."""
 
 class MixtureDecoder:
     """Decodes one block. Damaged packed bytes give wrong bytes, never a crash: check the content hash."""
 
-    def __init__(self, config: bytes, raw_size: int, packed: Buffer) -> None: ...
+    def __init__(self, config: bytes, raw_size: int, packed: Buffer, knowledge: Buffer) -> None: ...
     def decode(self, bytes: int) -> bytes:
         """The next bytes of the block, fewer than asked at its end."""

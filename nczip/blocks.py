@@ -152,9 +152,9 @@ def _unpack_zstd(packed: bytes, raw_size: int, step: Step) -> bytes:
 
 
 def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
-    from nczip import _core
+    from nczip import _core, knowledge
 
-    coder = _core.MixtureEncoder(method.config, raw)
+    coder = _core.MixtureEncoder(method.config, raw, knowledge.load())
     done = looked_at = packed = 0
     while done < len(raw):
         done = coder.advance(MIXTURE_STEP)
@@ -170,10 +170,10 @@ def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
 
 
 def _unpack_mixture(method: Method, packed: bytes, raw_size: int, step: Step) -> bytes:
-    from nczip import _core
+    from nczip import _core, knowledge
 
     try:
-        decoder = _core.MixtureDecoder(method.config, raw_size, packed)
+        decoder = _core.MixtureDecoder(method.config, raw_size, packed, knowledge.load())
     except ValueError:
         raise NewerVersionError("needs a newer nczip (a mixture that this one does not know)") from None
     content = io.BytesIO()

@@ -14,7 +14,7 @@ LEVELS = range(1, 7)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
-PROCESS = 24 << 20  # bytes: the interpreter, its modules and the core, before any block
+PROCESS = 44 << 20  # bytes: the interpreter, its modules, the core and what it knows, before any block
 MIN_ZSTD_WINDOW = 1 << 10
 
 

@@ -13,36 +13,70 @@ using namespace nb::literals;
 
 namespace {
 
-// A read-only view of any object with the buffer protocol, released with the object that holds it.
+// A view of any object with the buffer protocol, released with the object that holds it.
 class Buffer {
  public:
-  explicit Buffer(nb::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+  explicit Buffer(nb::handle object, int flags = PyBUF_SIMPLE) {
+    if (PyObject_GetBuffer(object.ptr(), &view_, flags) != 0) throw nb::python_error();
   }
   ~Buffer() { PyBuffer_Release(&view_); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   const uint8_t* data() const { return static_cast<const uint8_t*>(view_.buf); }
+  uint8_t* writable() const { return static_cast<uint8_t*>(view_.buf); }
   size_t size() const { return static_cast<size_t>(view_.len); }
 
  private:
   Py_buffer view_;
 };
 
-constexpr uint8_t kConfigVersion = 1;
+constexpr uint8_t kConfigVersion = 2;
 constexpr size_t kMaxBlock = size_t{1} << 28;  // NCZ1's limit
 
-ncz::MixtureConfig parse_config(nb::bytes config) {
+ncz::MixtureConfig parse_config(nb::bytes config, const Buffer* knowledge) {
   const auto* bytes = static_cast<const uint8_t*>(config.data());
   if (config.size() != 3 || bytes[0] != kConfigVersion || bytes[1] < 4 || bytes[1] > 6 || bytes[2] < 16 || bytes[2] > 31)
     throw nb::value_error("not a mixture configuration of this version");
-  return {bytes[1], bytes[2]};
+  if (knowledge && knowledge->size() != ncz::core().knowledge_size)
+    throw nb::value_error("not the knowledge that this version starts from");
+  return {bytes[1], bytes[2], knowledge ? knowledge->data() : nullptr};
+}
+
+// From the order of the file, which packs well, to that of memory. The file has the check bytes of all lines, then the
+// 15 histories of each slot that is in use, then the lower bytes of all weights, then the upper ones.
+void unfold_knowledge(nb::handle folded, nb::handle knowledge) {
+  const Buffer from(folded);
+  const Buffer to(knowledge, PyBUF_WRITABLE);
+  const size_t lines = ncz::core().knowledge_lines * 64, size = ncz::core().knowledge_size;
+  if (to.size() != size) throw nb::value_error("the knowledge takes KNOWLEDGE_SIZE bytes");
+  const size_t checks = lines / 16;
+  size_t used = 0;
+  for (size_t i = 0; i < std::min(checks, from.size()); ++i) used += from.data()[i] != 0;
+  if (from.size() != checks + 15 * used + (size - lines)) throw nb::value_error("not a folded knowledge of this version");
+  uint8_t* const out = to.writable();
+  std::memset(out, 0, lines);
+  const uint8_t* row = from.data() + checks;
+  for (size_t slot = 0; slot < checks; ++slot) {
+    const uint8_t check = from.data()[slot];
+    if (!check) continue;
+    uint8_t* const line = out + slot / 4 * 64;
+    line[slot % 4] = check;
+    std::memcpy(line + 4 + slot % 4 * 15, row, 15);
+    row += 15;
+  }
+  const size_t weights = (size - lines) / 2;
+  for (size_t i = 0; i < weights; ++i) {
+    out[lines + 2 * i] = row[i];
+    out[lines + 2 * i + 1] = row[weights + i];
+  }
 }
 
 class MixtureEncoder {
  public:
-  MixtureEncoder(nb::bytes config, nb::handle raw)
-      : raw_(raw), encoder_(ncz::core().encoder(parse_config(config), raw_.data(), raw_.size())) {}
+  MixtureEncoder(nb::bytes config, nb::handle raw, nb::handle knowledge)
+      : raw_(raw),
+        knowledge_(knowledge),
+        encoder_(ncz::core().encoder(parse_config(config, &knowledge_), raw_.data(), raw_.size())) {}
   size_t advance(size_t bytes) {
     nb::gil_scoped_release release;
     return encoder_->advance(bytes);
@@ -56,18 +90,25 @@ class MixtureEncoder {
     }
     return nb::bytes(packed.data, packed.size);
   }
+  nb::bytes weights() const {
+    PyObject* out = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(encoder_->weights(nullptr) * sizeof(float)));
+    if (!out) throw nb::python_error();
+    encoder_->weights(reinterpret_cast<float*>(PyBytes_AS_STRING(out)));
+    return nb::steal<nb::bytes>(out);
+  }
 
  private:
-  Buffer raw_;
+  Buffer raw_, knowledge_;
   std::unique_ptr<ncz::BlockEncoder> encoder_;
 };
 
 class MixtureDecoder {
  public:
-  MixtureDecoder(nb::bytes config, size_t raw_size, nb::handle packed)
+  MixtureDecoder(nb::bytes config, size_t raw_size, nb::handle packed, nb::handle knowledge)
       : packed_(packed),
+        knowledge_(knowledge),
         left_(raw_size),
-        decoder_(ncz::core().decoder(parse_config(config), raw_size, packed_.data(), packed_.size())) {}
+        decoder_(ncz::core().decoder(parse_config(config, &knowledge_), raw_size, packed_.data(), packed_.size())) {}
   nb::bytes decode(size_t bytes) {
     bytes = std::min(bytes, left_);
     PyObject* out = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(bytes));
@@ -83,7 +124,7 @@ class MixtureDecoder {
   }
 
  private:
-  Buffer packed_;
+  Buffer packed_, knowledge_;
   size_t left_;
   std::unique_ptr<ncz::BlockDecoder> decoder_;
 };
@@ -95,13 +136,15 @@ void define_stages(nb::module_& core);  // bindings_stages.cpp
 NB_MODULE(_core, m) {
   define_stages(m);
   m.def("isa", [] { return ncz::core().name; });
+  m.attr("KNOWLEDGE_SIZE") = ncz::core().knowledge_size;
+  m.def("unfold_knowledge", unfold_knowledge, "folded"_a, "knowledge"_a);
   m.def(
       "mixture_config",
       [](int level, uint64_t memory_limit) {
         if (level < 4 || level > 6) throw nb::value_error("the mixture has levels 4 to 6");
         static constexpr uint8_t kTableBits[] = {25, 28, 30};
         uint8_t bits = kTableBits[level - 4];
-        const auto config = [&] { return ncz::MixtureConfig{static_cast<uint8_t>(level), bits}; };
+        const auto config = [&] { return ncz::MixtureConfig{static_cast<uint8_t>(level), bits, nullptr}; };
         while (memory_limit && bits > 16 && ncz::core().memory(config(), kMaxBlock) > memory_limit) --bits;
         const uint8_t bytes[] = {kConfigVersion, static_cast<uint8_t>(level), bits};
         return nb::bytes(bytes, sizeof bytes);
@@ -109,15 +152,16 @@ NB_MODULE(_core, m) {
       "level"_a, "memory_limit"_a = 0);
   m.def(
       "mixture_memory",
-      [](nb::bytes config, size_t raw_size) { return ncz::core().memory(parse_config(config), raw_size); },
+      [](nb::bytes config, size_t raw_size) { return ncz::core().memory(parse_config(config, nullptr), raw_size); },
       "config"_a, "raw_size"_a);
 
   nb::class_<MixtureEncoder>(m, "MixtureEncoder")
-      .def(nb::init<nb::bytes, nb::handle>(), "config"_a, "raw"_a)
+      .def(nb::init<nb::bytes, nb::handle, nb::handle>(), "config"_a, "raw"_a, "knowledge"_a)
       .def("advance", &MixtureEncoder::advance, "bytes"_a)
       .def_prop_ro("packed_size", &MixtureEncoder::packed_size)
-      .def("finish", &MixtureEncoder::finish);
+      .def("finish", &MixtureEncoder::finish)
+      .def("weights", &MixtureEncoder::weights);
   nb::class_<MixtureDecoder>(m, "MixtureDecoder")
-      .def(nb::init<nb::bytes, size_t, nb::handle>(), "config"_a, "raw_size"_a, "packed"_a)
+      .def(nb::init<nb::bytes, size_t, nb::handle, nb::handle>(), "config"_a, "raw_size"_a, "packed"_a, "knowledge"_a)
       .def("decode", &MixtureDecoder::decode, "bytes"_a);
 }

@@ -57,8 +57,8 @@ class Runs {
 template <int kLevel>
 class Encoder final : public BlockEncoder {
  public:
-  Encoder(const uint8_t* raw, size_t raw_size, int table_bits)
-      : raw_(raw), raw_size_(raw_size), mixture_(raw, raw_size, table_bits) {}
+  Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size)
+      : raw_(raw), raw_size_(raw_size), mixture_(raw, raw_size, config.table_bits, config.knowledge) {}
 
   size_t advance(size_t bytes) override {
     const FpEnvironment ieee;
@@ -86,6 +86,10 @@ class Encoder final : public BlockEncoder {
     const auto& bytes = coder_.finish();
     return {bytes.data(), bytes.size()};
   }
+  size_t weights(float* out) const override {
+    if (out) mixture_.weights(out);
+    return Mixture<kLevel>::kWeights;
+  }
 
  private:
   const uint8_t* raw_;
@@ -98,10 +102,10 @@ class Encoder final : public BlockEncoder {
 template <int kLevel>
 class Decoder final : public BlockDecoder {
  public:
-  Decoder(size_t raw_size, const uint8_t* packed, size_t packed_size, int table_bits)
+  Decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed, size_t packed_size)
       : raw_size_(raw_size),
         raw_(raw_size),
-        mixture_(raw_.data(), raw_size, table_bits),
+        mixture_(raw_.data(), raw_size, config.table_bits, config.knowledge),
         coder_(packed, packed_size) {}
 
   size_t decode(uint8_t* out, size_t bytes) override {

@@ -14,6 +14,7 @@ static_assert(std::endian::native == std::endian::little, "slots and words are r
 struct MixtureConfig {
   uint8_t level;       // 4, 5, 6
   uint8_t table_bits;  // ceiling of the log2 of the tables' bytes
+  const uint8_t* knowledge;  // what every block starts with; it outlives the coder
 };
 
 // Bytes that their coder owns.
@@ -29,6 +30,7 @@ class BlockEncoder {
   virtual size_t advance(size_t bytes) = 0;  // codes up to `bytes` more, returns bytes done so far
   virtual size_t packed_size() const = 0;    // so far, without what finish() adds
   virtual Packed finish() = 0;
+  virtual size_t weights(float* out) const = 0;  // of the mixer, for making knowledge; how many, out may be null
 };
 
 class BlockDecoder {
@@ -42,6 +44,8 @@ struct Core {
   std::unique_ptr<BlockEncoder> (*encoder)(MixtureConfig, const uint8_t* raw, size_t raw_size);
   std::unique_ptr<BlockDecoder> (*decoder)(MixtureConfig, size_t raw_size, const uint8_t* packed, size_t packed_size);
   size_t (*memory)(MixtureConfig, size_t raw_size);
+  size_t knowledge_size;   // bytes
+  size_t knowledge_lines;  // at its start, 64 bytes each
 };
 
 // Every path that is compiled for this kind of CPU: use(name), once for each.

@@ -15,56 +15,58 @@ namespace ncz::inline NCZ_ISA {
 template <int kLevel>
 struct Parts;
 
+// known: of the hashed contexts, the first so many have histories in the knowledge that every block starts with.
 template <>
 struct Parts<4> {
-  static constexpr int hashed = 4, slot_share = 16;
-  static constexpr int pixels = 0, direct = 0, matches = 1, sets = 2, apms = 0;
+  static constexpr int hashed = 4, known = 4, slot_share = 16;
+  static constexpr int pixels = 0, direct = 0, matches = 1, sets = 2, apms = 0, apm_bits = 0;
   static constexpr uint32_t match_length[matches] = {6};
   static constexpr int match_bits = 17;
   static constexpr int selectors[sets] = {256, 1 << 9};
   static constexpr bool ssm = false, structure = false;
-  static constexpr float weight = 0.15f, rate_start = 0.01f, rate_end = 0.0015f;
+  static constexpr float rate_start = 0.01f, rate_end = 0.0015f;
 };
 
 template <>
 struct Parts<5> {
-  static constexpr int hashed = 15, slot_share = 128;
-  static constexpr int pixels = 2, direct = 0, matches = 2, sets = 6, apms = 2;
+  static constexpr int hashed = 10, known = 6, slot_share = 64;
+  static constexpr int pixels = 1, direct = 0, matches = 2, sets = 6, apms = 2, apm_bits = 12;
   static constexpr uint32_t match_length[matches] = {7, 4};
   static constexpr int match_bits = 22;
   static constexpr int selectors[sets] = {256, 1 << 9, 3 << 8, 1 << 11, 7 << 8, 1 << 11};
   static constexpr bool ssm = false, structure = true;
-  static constexpr float weight = 0.1f, rate_start = 0.03f, rate_end = 0.004f;
+  static constexpr float rate_start = 0.015f, rate_end = 0.004f;
 };
 
 template <>
 struct Parts<6> {
-  static constexpr int hashed = 40, slot_share = 256;
-  static constexpr int pixels = 4, direct = 6, matches = 3, sets = 9, apms = 3;
+  static constexpr int hashed = 40, known = 6, slot_share = 256;
+  static constexpr int pixels = 4, direct = 6, matches = 3, sets = 9, apms = 3, apm_bits = 16;
   static constexpr uint32_t match_length[matches] = {12, 7, 4};
   static constexpr int match_bits = 22;
   static constexpr int selectors[sets] = {256,    1 << 9,  3 << 8,  1 << 11, 7 << 8,
                                           1 << 11, 1 << 11, 1 << 11, 1 << 11};
   static constexpr bool ssm = true, structure = true;
-  static constexpr float weight = 0.1f, rate_start = 0.015f, rate_end = 0.003f;
+  static constexpr float rate_start = 0.012f, rate_end = 0.002f;
 };
 
-// The hashes of a level's byte contexts, in the order that the format fixes; each is salted with its place.
+// The hashes of a level's byte contexts, in the order that the format fixes; each is salted with its place
+// (in level 5 and 6).
 template <int kLevel>
 void byte_contexts(const Structure& s, uint32_t* hash) {
-  uint32_t n = 0;
-  const auto add = [&](auto... parts) {
-    hash[n] = hash_of(n, parts...);
-    ++n;
-  };
+  uint32_t salt = 0;
+  const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
+
   const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4), c5 = s.back(5), c6 = s.back(6);
   if constexpr (kLevel == 4) {
     add(c1, c2);
+    ++salt;  // the same hashes as in the other levels, which share what is known
     add(c1, c2, c3, c4);
     add(c1, c2, c3, c4, c5, c6);
     add(s.word, c1);
   } else {
     const uint32_t row = s.record;
+    const auto either = [&](uint32_t in_records, uint32_t in_text) { add(row, row ? in_records : in_text); };
     const auto at = [&](size_t distance) { return row ? s.back(distance) : 0; };
     const uint32_t north = at(row), north2 = at(2 * row), north_west = at(row + 1), north_east = at(row - 1);
     const uint32_t place = row ? static_cast<uint32_t>(s.pos % row) : 0;
@@ -78,20 +80,20 @@ void byte_contexts(const Structure& s, uint32_t* hash) {
     add(s.word, c1);
     add(s.word, s.word1);
     add(s.word, c1, s.word2);
-    add(s.classes & 0xffff, c1);
-    add(after2 & 0xffff, c1);  // what followed last times
+    either(hash_of(north, place, row), hash_of(s.word1, c1, s.classes & 15));  // records and rows
+    either(hash_of(north, north2, row), hash_of(after2 & 0xffff, c1));
     add(c1, column, s.above());
-    add(north, north2, row);  // records and rows
-    add(s.classes & 0xffffff, s.word);
-    add(s.word1, c1, s.classes & 15);
-    add(s.above(), c1);
-    add(north, place, row);
     if constexpr (kLevel == 6) {
+      add(s.classes & 0xffff, c1);
+      add(s.word, after1 & 0xffff);
+      add(s.classes & 0xffffff, s.word);
+      add(c4, c5, c6);
+      add(s.above(), c1);
       add(c1, c2, c3, c4, c5);
       add(after1 & 0xffff, c1);
       add(c2, c3);
-      add(north, c1, row);
-      add(north, north_east, north_west, c1);
+      either(hash_of(north, c1, row), hash_of(c2, c3, c4, c5));
+      either(hash_of(north, north_east, north_west, c1), hash_of(c1 | c2 << 8 | c3 << 16 | c4 << 24, c5, c6, s.back(7)));
       add(c1 | c2 << 8 | c3 << 16 | c4 << 24, c5, c6, s.back(7), s.back(8));
       add(c3, c4);
       add(c1, c3);
@@ -107,11 +109,11 @@ void byte_contexts(const Structure& s, uint32_t* hash) {
       add(s.word1, s.word2, s.word ? 0 : c1);
       add(c1 & 0xdf, c2 & 0xdf, c3 & 0xdf);
       add(s.word, s.word3);
-      add(north, north2, at(3 * row));
-      add(place, c1, row);
-      add(north + c1 - north_west, (north + c1) >> 1);
+      either(hash_of(north, north2, at(3 * row)), hash_of(s.word, s.word1, s.word2, s.word3));
+      either(hash_of(place, c1, row), hash_of(s.word, s.word2, s.word3));
+      either(hash_of(north + c1 - north_west, (north + c1) >> 1), hash_of(s.word1, s.word2, s.word3, s.word ? 0 : c1));
       add(s.open, s.word);
-      add(north, north_east, c1);
+      either(hash_of(north, north_east, c1), hash_of(s.word, s.classes & 0xfff));
     }
   }
 }
@@ -143,14 +145,14 @@ inline void pixel_contexts(const Structure& s, uint32_t partial, int bit_index, 
     };
     const uint32_t near = around(2 * row, 2, 2), wide = around(row, 3, 3);
     context[0] = (left & 15) | around(row, 2, 2) << 4 | near << 9;
+    if (count == 1) return;
     context[1] = hash_of(left & 127, wide, near, 1) >> kShift;
-    if (count == 2) return;
     context[2] = hash_of(left & 15, around(row, 4, 5), around(2 * row, 3, 3), around(3 * row, 1, 1)) >> kShift;
     context[3] = hash_of(left & 255, around(row, 3, 4), s.pos % row, 2) >> kShift;
   } else {
     context[0] = left & 0xffff;
+    if (count == 1) return;
     context[1] = hash_of(left & 127, s.back(2), bits) >> kShift;
-    if (count == 2) return;
     context[2] = hash_of(left & 15, s.back(4), bits, 5) >> kShift;
     context[3] = hash_of(left & 7, s.back(3), bits, 6) >> kShift;
   }

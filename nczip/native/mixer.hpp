@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "apm.hpp"
 #include "array.hpp"
@@ -17,21 +18,28 @@ namespace ncz::inline NCZ_ISA {
 // Largest opinion, in bits: about the least probability that the coder can express.
 inline constexpr float kMaxStretch = 20.0f;
 
+// Weights at the start, which are known in units of 2^-12.
+inline void scaled(Array<float>& weights, const int16_t* initial) {
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(initial[i]) * 0x1p-12f;
+}
+
 // Weight vectors of all sets, one after another.
 template <int kInputs, int kSets>
 class Weights {
   static_assert(kInputs % kLanes == 0 && kSets <= kLanes);
 
  public:
-  // contexts[k]: number of values of selector k. initial: every weight at the start.
-  Weights(const int (&contexts)[kSets], float initial) {
+  // contexts[k]: number of values of selector k. initial: all weights at the start.
+  Weights(const int (&contexts)[kSets], const int16_t* initial) {
     size_t total = 0;
     for (int k = 0; k < kSets; ++k) {
       base_[k] = total;
       total += static_cast<size_t>(contexts[k]);
     }
-    weights_ = Array<float>(total * kInputs, initial);
+    weights_ = Array<float>(total * kInputs);
+    scaled(weights_, initial);
   }
+  const Array<float>& all() const { return weights_; }
   void choose(const int (&selected)[kSets]) {
     for (int k = 0; k < kSets; ++k)
       chosen_[k] = weights_.data() + (base_[k] + static_cast<size_t>(selected[k])) * kInputs;
@@ -48,7 +56,10 @@ class Weights {
 template <int kSets>
 class OneLayerMixer {
  public:
-  OneLayerMixer(const int (&contexts)[kSets], float initial) : weights_(contexts, initial) {}
+  OneLayerMixer(const int (&contexts)[kSets], const int16_t* initial) : weights_(contexts, initial) {}
+
+  static constexpr size_t kFinal = 0;
+  void weights(float* out) const { std::memcpy(out, weights_.all().data(), weights_.all().size() * sizeof(float)); }
 
   // The stretched probability of a 1.
   float mix(Vec inputs, const int (&selected)[kSets]) {
@@ -77,22 +88,31 @@ class TwoLayerMixer {
   static constexpr float kFinalRate = 0.0007f;
 
  public:
-  TwoLayerMixer(const int (&contexts)[kSets], float initial)
-      : weights_(contexts, initial), final_(size_t{kFinalContexts} * kLanes, 1.0f / kSets) {}
+  // initial: the weights at the start, those of the first layer and then kFinal of the second.
+  TwoLayerMixer(const int (&contexts)[kSets], const int16_t* initial)
+      : weights_(contexts, initial), final_(kFinal) {
+    scaled(final_, initial + weights_.all().size());
+  }
+
+  static constexpr size_t kFinal = size_t{kFinalContexts} * kLanes;
+  void weights(float* out) const {
+    std::memcpy(out, weights_.all().data(), weights_.all().size() * sizeof(float));
+    std::memcpy(out + weights_.all().size(), final_.data(), kFinal * sizeof(float));
+  }
 
   float* inputs() { return inputs_; }
+  void take(Vec inputs) { store(inputs_, inputs); }  // kLanes of them
 
   // The stretched probability of a 1.
   float mix(const int (&selected)[kSets], int final_context) {
     weights_.choose(selected);
-    alignas(64) float outputs[kLanes] = {};
+    Vec total[kSets <= 8 ? 8 : kLanes] = {};
     for (int k = 0; k < kSets; ++k) {
       const float* const w = weights_.chosen(k);
-      Vec total = load(inputs_) * load(w);
-      for (int i = kLanes; i < kInputs; i += kLanes) total = total + load(inputs_ + i) * load(w + i);
-      outputs[k] = clamp(sum(total), -kMaxStretch, kMaxStretch);
+      total[k] = load(inputs_) * load(w);
+      for (int i = kLanes; i < kInputs; i += kLanes) total[k] = total[k] + load(inputs_ + i) * load(w + i);
     }
-    outputs_ = load(outputs);
+    outputs_ = max(min(kSets <= 8 ? sums8(total) : sums(total), broadcast(kMaxStretch)), broadcast(-kMaxStretch));
     chosen_final_ = final_.data() + static_cast<size_t>(final_context) * kLanes;
     return clamp(sum(outputs_ * load(chosen_final_)), -kMaxStretch, kMaxStretch);
   }

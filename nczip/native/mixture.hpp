@@ -52,15 +52,18 @@ class Mixture {
   static constexpr uint32_t kLimit = 1023;  // of the counters
   static constexpr float kRateDecay = 0.99998f;  // of the mixer's learning rate, a bit
   static constexpr float kLeast = 4.0f;          // least probability given to the coder, in 2^-24
+  static constexpr bool kTwoLayers = P::apms > 0;
+  using Mixer = std::conditional_t<kTwoLayers, TwoLayerMixer<kInputs, P::sets>, OneLayerMixer<P::sets>>;
 
  public:
   // history: where the block's bytes stand once they are known; it must outlive the mixture.
-  Mixture(const uint8_t* history, size_t raw_size, int table_bits)
+  // knowledge: what every block starts with, kKnowledge bytes.
+  Mixture(const uint8_t* history, size_t raw_size, int table_bits, const uint8_t* knowledge)
       : past_(history),
-        slots_(slot_bytes(raw_size, table_bits)),
+        slots_(slot_bytes(raw_size, table_bits), reinterpret_cast<const BitHistory*>(knowledge)),
         order1_(size_t{1} << 16),
         pixels_(size_t{P::pixels} << kPixelBits),
-        mixer_(P::selectors, P::weight) {
+        mixer_(P::selectors, reinterpret_cast<const int16_t*>(knowledge + kWeightsAt)) {
     for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size, table_bits));
     for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size, table_bits), Counter{});
     for (Apm& apm : apms_) apm.start(apm_bits(raw_size));
@@ -68,6 +71,22 @@ class Mixture {
     if constexpr (P::ssm) ssm_ = std::make_unique<Ssm>(row_bits(raw_size, table_bits));
     begin_byte();
   }
+
+  // Where the weights of this level's mixer stand in the knowledge, and where they end; 2 bytes each.
+  static constexpr size_t kWeights = [] {
+    size_t vectors = 0;
+    for (int values : P::selectors) vectors += static_cast<size_t>(values);
+    return vectors * kInputs + Mixer::kFinal;
+  }();
+  static constexpr size_t kWeightsAt = [] {
+    if constexpr (kLevel == 4)
+      return HashSlots::kKnownLines * HashSlots::kLine;
+    else
+      return Mixture<kLevel - 1>::kWeightsEnd;
+  }();
+  static constexpr size_t kWeightsEnd = kWeightsAt + 2 * kWeights;
+  // The mixer's weights now, kWeights of them: what `make prior` makes knowledge of.
+  void weights(float* out) const { mixer_.weights(out); }
 
   // Bytes of memory for a block beyond its input and output.
   static size_t memory(size_t raw_size, int table_bits) {
@@ -86,7 +105,7 @@ class Mixture {
   uint32_t predict() {
     float unmixed[kInputs] = {};
     float* x = unmixed;
-    if constexpr (kTwoLayers) x = mixer_.inputs();
+    if constexpr (kInputs > kLanes) x = mixer_.inputs();
     for (int i = 0; i < kHistoried; ++i) {
       const BitHistory history = *state_[i];
       counter_[i] = &maps_[i].counter[static_cast<uint8_t>(history)];
@@ -107,6 +126,7 @@ class Mixture {
     if constexpr (kTwoLayers) {
       const MatchModel& longest = matches_[0];
       const int sure = longest.expected_bit() < 0 ? 0 : longest.length() < 16 ? 1 : longest.length() < 64 ? 2 : 3;
+      if constexpr (kInputs == kLanes) mixer_.take(gather16(unmixed));
       stretched = mixer_.mix(selected, sure << 3 | bit_index_);
       mixed_ = squash(stretched);
     } else {
@@ -161,8 +181,6 @@ class Mixture {
   size_t position() const { return past_.pos; }
 
  private:
-  static constexpr bool kTwoLayers = P::apms > 0;
-
   static int bits_for(size_t raw_size, int least, int most) {
     int bits = least;
     while (bits < most && size_t{1} << bits < raw_size) ++bits;
@@ -178,7 +196,7 @@ class Mixture {
   static int row_bits(size_t raw_size, int table_bits) {
     return std::min(Ssm::row_bits(raw_size), std::clamp(table_bits - 13, 12, 17));
   }
-  static int apm_bits(size_t raw_size) { return bits_for(raw_size / 16, 10, 16); }
+  static int apm_bits(size_t raw_size) { return bits_for(raw_size / 16, 10, P::apm_bits); }
   static size_t slot_bytes(size_t raw_size, int table_bits) {
     int bits = std::min(20, table_bits);
     while (bits < table_bits && (size_t{1} << bits) / P::slot_share < raw_size) ++bits;
@@ -208,7 +226,8 @@ class Mixture {
       for (uint32_t bit = 0; bit < 2; ++bit) slots_.prefetch(hash_step(hash_[i], partial_ * 2 + bit));
   }
   void find_slots() {
-    for (int i = 0; i < kHashed; ++i) state_[i] = slot_[i] = slots_.find(hash_[i]);
+    for (int i = 0; i < P::known; ++i) state_[i] = slot_[i] = slots_.template find<true>(hash_[i]);
+    for (int i = P::known; i < kHashed; ++i) state_[i] = slot_[i] = slots_.template find<false>(hash_[i]);
   }
   void find_direct() {
     state_[kOrder0] = order0_ + partial_;
@@ -269,7 +288,7 @@ class Mixture {
   std::unique_ptr<Ssm> ssm_;
   uint32_t sums_[257];
   std::optional<Walk> walk_;
-  std::conditional_t<kTwoLayers, TwoLayerMixer<kInputs, P::sets>, OneLayerMixer<P::sets>> mixer_;
+  Mixer mixer_;
   std::array<Apm, P::apms> apms_;
 
   // For the bit to come: where each model keeps what it knows.

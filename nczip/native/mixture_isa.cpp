@@ -21,7 +21,7 @@ auto at_level(uint8_t level, Visit visit) {
 std::unique_ptr<BlockEncoder> encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size) {
   const FpEnvironment ieee;
   return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockEncoder> {
-    return std::make_unique<Encoder<kLevel>>(raw, raw_size, config.table_bits);
+    return std::make_unique<Encoder<kLevel>>(config, raw, raw_size);
   });
 }
 
@@ -29,7 +29,7 @@ std::unique_ptr<BlockDecoder> decoder(MixtureConfig config, size_t raw_size, con
                                       size_t packed_size) {
   const FpEnvironment ieee;
   return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockDecoder> {
-    return std::make_unique<Decoder<kLevel>>(raw_size, packed, packed_size, config.table_bits);
+    return std::make_unique<Decoder<kLevel>>(config, raw_size, packed, packed_size);
   });
 }
 
@@ -40,6 +40,6 @@ size_t memory(MixtureConfig config, size_t raw_size) {
 }  // namespace
 
 extern const Core kCore;
-const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory};
+const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
 
 }  // namespace ncz::inline NCZ_ISA

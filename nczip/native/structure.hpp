@@ -12,8 +12,10 @@ namespace ncz::inline NCZ_ISA {
 
 struct Structure {
   static constexpr uint32_t kMaxRecord = 1024;
-  static constexpr size_t kRecordPeriod = 1024;  // bytes between two searches for the record length
+  static constexpr size_t kRecordPeriod = 1024;  // bytes between two searches for the record length; in text that
+  static constexpr size_t kMaxPeriod = 16384;    // shows none, twice as many until the next, to this many
   static constexpr size_t kRecordWindow = 2048;  // bytes that a search looks back
+  static constexpr uint32_t kOverMean = 2;       // in text: times as often must bytes repeat as at a mean distance
 
   const uint8_t* history;  // the block so far: history[0, pos)
   size_t pos = 0;
@@ -71,7 +73,7 @@ struct Structure {
     one = one << 8 | c1;
     uint32_t& two = after2[c3 << 8 | c2];
     two = two << 8 | c1;
-    if (pos % kRecordPeriod == 0) find_record();
+    if (pos >= next_search_) find_record();
   }
 
  private:
@@ -79,16 +81,27 @@ struct Structure {
   // short distances win ties, since the multiples of a record length match as well.
   void find_record() {
     const size_t from = pos > kRecordWindow ? pos - kRecordWindow : 0;
-    uint32_t best = 0, best_distance = 0;
+    uint32_t best = 0, best_distance = 0, total = 0;
     for (uint32_t distance = 2; distance <= kMaxRecord; ++distance) {
       uint32_t score = 0;
       for (size_t i = from > distance ? from : distance; i < pos; ++i)
         score += static_cast<uint32_t>((history[i] == history[i - distance]) & (history[i] != history[i - 1]));
+      total += score;
       score = score * 64 / (64 + distance / 16);
       if (score > best) best = score, best_distance = distance;
     }
-    record = best * 6 > kRecordWindow / 8 ? best_distance : 0;
+    // In text every distance has many repeats, and a record length must stand out.
+    uint32_t printable = 0;
+    for (size_t i = from; i < pos; ++i) printable += (history[i] >= ' ' && history[i] < 127) || history[i] == '\n';
+    const bool text = printable * 16 > (pos - from) * 15;
+    const bool often = best * 6 > kRecordWindow / 8;
+    const bool stands_out = best * (kMaxRecord - 1) > total * kOverMean;
+    record = often && (stands_out || !text) ? best_distance : 0;
+    period_ = !text || record ? kRecordPeriod : period_ * 2 < kMaxPeriod ? period_ * 2 : kMaxPeriod;
+    next_search_ = pos + period_;
   }
+
+  size_t period_ = kRecordPeriod, next_search_ = kRecordPeriod;
 };
 
 }  // namespace ncz::inline NCZ_ISA

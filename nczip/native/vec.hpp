@@ -48,6 +48,7 @@ inline Vec gather8(const float* p) {
   std::memcpy(&v, p, 8 * sizeof(float));
   return v;
 }
+inline Vec gather16(const float* p) { return load(p); }
 inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
 // ((lanes i and i+8) then (i and i+4) then (i and i+2) then (0 and 1)): the pinned order of every sum over lanes.
 inline float sum(Vec v) {
@@ -75,7 +76,13 @@ inline Vec square_root(Vec v) {
   for (float& lane : v.lane) lane = std::sqrt(lane);
   return v;
 }
-// Lane i is sum(v[i]).
+// Lane i is sum(v[i]), for eight vectors; the other lanes are zeros.
+inline Vec sums8(const Vec* v) {
+  Vec out = {};
+  for (int i = 0; i < 8; ++i) out.lane[i] = sum(v[i]);
+  return out;
+}
+// Lane i is sum(v[i]), for sixteen.
 inline Vec sums(const Vec* v) {
   Vec out;
   for (int i = 0; i < kLanes; ++i) out.lane[i] = sum(v[i]);
@@ -146,6 +153,18 @@ NCZ_INLINE Vec gather8(const float* p) {
   return {{Part{p[0], p[1], p[2], p[3]}, Part{p[4], p[5], p[6], p[7]}, Part{}, Part{}}};
 #endif
 }
+// The sixteen values, likewise.
+NCZ_INLINE Vec gather16(const float* p) {
+#if defined(__AVX512F__)
+  return {{Part{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15]}}};
+#elif defined(__AVX__)
+  return {{Part{p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]},
+           Part{p[8], p[9], p[10], p[11], p[12], p[13], p[14], p[15]}}};
+#else
+  return {{Part{p[0], p[1], p[2], p[3]}, Part{p[4], p[5], p[6], p[7]}, Part{p[8], p[9], p[10], p[11]},
+           Part{p[12], p[13], p[14], p[15]}}};
+#endif
+}
 NCZ_INLINE Vec min(Vec a, Vec b) {
   NCZ_EACH_PART a.part[i] = a.part[i] < b.part[i] ? a.part[i] : b.part[i];
   return a;
@@ -173,14 +192,28 @@ NCZ_INLINE float sum(Vec v) {
   const Four a = to_four(v);
   return (a[0] + a[2]) + (a[1] + a[3]);
 }
-// Sixteen sums at once: four by four, the last two steps of four sums are done side by side.
+// Four sums at once: their last two steps are done side by side.
+NCZ_INLINE Four sums4(const Vec* v) {
+  const Four a = to_four(v[0]), b = to_four(v[1]), c = to_four(v[2]), d = to_four(v[3]);
+  const Four ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  const Four cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
+  return __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+}
+NCZ_INLINE Vec sums8(const Vec* v) {
+  const Four a = sums4(v), b = sums4(v + 4);
+#if defined(__AVX512F__)
+  const __m256 ab = _mm256_set_m128(reinterpret_cast<__m128>(b), reinterpret_cast<__m128>(a));
+  return {{reinterpret_cast<Part>(_mm512_maskz_broadcast_f32x8(0xff, ab))}};
+#elif defined(__AVX__)
+  return {{__builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7), Part{}}};
+#else
+  return {{a, b, Part{}, Part{}}};
+#endif
+}
 NCZ_INLINE Vec sums(const Vec* v) {
   alignas(64) float out[kLanes];
   for (int i = 0; i < kLanes; i += 4) {
-    const Four a = to_four(v[i]), b = to_four(v[i + 1]), c = to_four(v[i + 2]), d = to_four(v[i + 3]);
-    const Four ab = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
-    const Four cd = __builtin_shufflevector(c, d, 0, 1, 4, 5) + __builtin_shufflevector(c, d, 2, 3, 6, 7);
-    const Four sum = __builtin_shufflevector(ab, cd, 0, 2, 4, 6) + __builtin_shufflevector(ab, cd, 1, 3, 5, 7);
+    const Four sum = sums4(v + i);
     std::memcpy(out + i, &sum, sizeof sum);
   }
   return load(out);

@@ -53,3 +53,26 @@ class Histories(dict[int, History]):
 
     def __missing__(self, key: int) -> History:
         return EMPTY
+
+
+def numbered() -> list[History]:
+    """All histories in the order of their numbers: by length and bits, then by zeros, ones, last bit."""
+    exact = [
+        format(bits, f"0{length}b") if length else ""
+        for length in range(EXACT + 1)
+        for bits in range(1 << length)
+    ]
+    counts = [
+        (zeros, ones)
+        for zeros in range(LARGER[0] + 1)
+        for ones in range(LARGER[0] + 1)
+        if zeros + ones > EXACT
+        and min(zeros, ones) < len(LARGER)
+        and max(zeros, ones) <= LARGER[min(zeros, ones)]
+    ]
+    return [History(bits.count("0"), bits.count("1"), bits) for bits in exact] + [
+        History(zeros, ones, last)
+        for zeros, ones in counts
+        for last in "01"
+        if (ones if last == "1" else zeros)
+    ]

@@ -10,9 +10,13 @@ Context = tuple[int, ...]
 
 
 def byte_contexts(level: int, s: Structure) -> list[int]:
-    """The hashes of the contexts of the next byte; each is salted with its place in the list."""
+    """The hashes of the contexts of the next byte; each is salted with its place in the list.
+
+    Level 4 has the salts of the same contexts in the other levels, which share what is known of them.
+    """
     lists = {4: contexts_4, 5: contexts_5, 6: contexts_6}
-    return [hash_of(place, *context) for place, context in enumerate(lists[level](s))]
+    salts = (0, 2, 3, 4) if level == 4 else range(len(lists[level](s)))
+    return [hash_of(salt, *context) for salt, context in zip(salts, lists[level](s), strict=True)]
 
 
 def contexts_4(s: Structure) -> list[Context]:
@@ -40,16 +44,10 @@ def contexts_5(s: Structure) -> list[Context]:
         (s.word, c1),
         (s.word, word1),
         (s.word, c1, word2),
-        (s.classes & 0xFFFF, c1),
-        # what followed last times
-        (after2 & 0xFFFF, c1),
+        # records and rows, or text
+        either(s, (north, place_in_record(s), row), (word1, c1, s.classes & 15)),
+        either(s, (north, north2, row), (after2 & 0xFFFF, c1)),
         (c1, min(s.column, 255), s.above),
-        # records and rows
-        (north, north2, row),
-        (s.classes & 0xFFFFFF, s.word),
-        (word1, c1, s.classes & 15),
-        (s.above, c1),
-        (north, place_in_record(s), row),
     ]
 
 
@@ -59,14 +57,20 @@ def contexts_6(s: Structure) -> list[Context]:
     after1, after2 = s.after1.get(c1, 0), s.after2.get((c2, c1), 0)
     row = s.record
     north, north2, north_west, north_east = (in_rows(s, rows, right) for rows, right in NEIGHBOURS)
+    last4 = c1 | c2 << 8 | c3 << 16 | c4 << 24
     return [
         *contexts_5(s),
+        (s.classes & 0xFFFF, c1),
+        (s.word, after1 & 0xFFFF),
+        (s.classes & 0xFFFFFF, s.word),
+        (c4, c5, c6),
+        (s.above, c1),
         (c1, c2, c3, c4, c5),
         (after1 & 0xFFFF, c1),
         (c2, c3),
-        (north, c1, row),
-        (north, north_east, north_west, c1),
-        (c1 | c2 << 8 | c3 << 16 | c4 << 24, c5, c6, c7, c8),
+        either(s, (north, c1, row), (c2, c3, c4, c5)),
+        either(s, (north, north_east, north_west, c1), (last4, c5, c6, c7)),
+        (last4, c5, c6, c7, c8),
         (c3, c4),
         (c1, c3),
         (s.word, word1, word2),
@@ -81,12 +85,17 @@ def contexts_6(s: Structure) -> list[Context]:
         (word1, word2, 0 if s.word else c1),
         (c1 & 0xDF, c2 & 0xDF, c3 & 0xDF),
         (s.word, word3),
-        (north, north2, in_rows(s, 3, 0)),
-        (place_in_record(s), c1, row),
-        (north + c1 - north_west, north + c1 >> 1),
+        either(s, (north, north2, in_rows(s, 3, 0)), (s.word, word1, word2, word3)),
+        either(s, (place_in_record(s), c1, row), (s.word, word2, word3)),
+        either(s, (north + c1 - north_west, north + c1 >> 1), (word1, word2, word3, 0 if s.word else c1)),
         (s.open, s.word),
-        (north, north_east, c1),
+        either(s, (north, north_east, c1), (s.word, s.classes & 0xFFF)),
     ]
+
+
+def either(s: Structure, in_records: Context, in_text: Context) -> Context:
+    """A context for where a record length shows, or another for where none does."""
+    return (s.record, hash_of(*(in_records if s.record else in_text)))
 
 
 NEIGHBOURS = (

@@ -14,7 +14,7 @@ import numpy as np
 from nczip.reference.arithmetic import LANES, Floats, lane_sum, squash
 
 MAX_STRETCH = np.float32(20)  # bits: about the least probability that the coder can express
-FINAL_CONTEXTS = 32
+FINAL_CONTEXTS = 32  # vectors of the second layer, LANES weights each
 FINAL_RATE = np.float32(0.0007)
 
 
@@ -23,14 +23,18 @@ def clamped(x: Floats) -> Floats:
 
 
 class Mixer:
-    """``values[k]``: how many weight vectors selector k has; ``inputs``: their length, a multiple of 16."""
+    """``values[k]``: how many weight vectors selector k has; ``inputs``: their length, a multiple of 16.
 
-    def __init__(self, values: tuple[int, ...], inputs: int, initial: np.float32, two_layers: bool) -> None:
+    ``initial``: all weights at the start, those of the first layer and then, with two, those of the second.
+    """
+
+    def __init__(self, values: tuple[int, ...], inputs: int, initial: Floats, two_layers: bool) -> None:
         self.bases = np.array([0, *accumulate(values)][:-1])
-        self.weights = np.full((sum(values), inputs), initial, np.float32)
+        first = sum(values) * inputs
+        self.weights = initial[:first].reshape(-1, inputs).copy()
         self.two_layers = two_layers
         self.sets = len(values)
-        self.final = np.full((FINAL_CONTEXTS, LANES), np.float32(1) / np.float32(self.sets), np.float32)
+        self.final = initial[first:].reshape(-1, LANES).copy()
         self.inputs = np.zeros(inputs, np.float32)
         self.outputs = np.zeros(LANES, np.float32)
         self.rows = self.bases

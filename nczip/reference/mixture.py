@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from nczip.reference.apm import Apm
-from nczip.reference.arithmetic import LANES, squash
+from nczip.reference.arithmetic import squash
 from nczip.reference.bit_history import EMPTY, Histories, after
 from nczip.reference.cdf import Walk
 from nczip.reference.contexts import byte_contexts, direct_contexts, pixel_contexts
 from nczip.reference.counters import ONE, Counter, HistoryMap, quick_squash, stretched
 from nczip.reference.hash_slots import HashSlots
 from nczip.reference.hashing import hash_of, hash_step
+from nczip.reference.known import known_lines, known_weights
 from nczip.reference.match import MatchModel
 from nczip.reference.mixer import Mixer
 from nczip.reference.parts import PARTS
@@ -35,7 +36,7 @@ class Mixture:
         self.level = level
         self.parts = parts = PARTS[level]
         self.past = Structure()
-        self.slots = HashSlots(slot_bytes(raw_size, table_bits, parts.slot_share))
+        self.slots = HashSlots(slot_bytes(raw_size, table_bits, parts.slot_share), known_lines())
         self.order0 = Histories()
         self.order1 = Histories()
         self.pixels = [Histories() for _ in range(parts.pixels)]
@@ -46,10 +47,9 @@ class Mixture:
         self.matches = [MatchModel(length, match_bits) for length in parts.matches]
         rows = min(row_bits(raw_size), between(12, table_bits - 13, 17))
         self.ssm = Ssm(rows) if parts.ssm else None
-        inputs = len(self.maps) + parts.direct + len(parts.matches) + parts.ssm + 1
-        self.inputs = np.zeros(-(-inputs // LANES) * LANES, np.float32)
-        self.mixer = Mixer(parts.selectors, len(self.inputs), parts.weight, two_layers=parts.apms > 0)
-        self.apms = [Apm(log2_at_least(raw_size // 16, 10, 16)) for _ in range(parts.apms)]
+        self.inputs = np.zeros(parts.inputs, np.float32)
+        self.mixer = Mixer(parts.selectors, parts.inputs, known_weights(level), two_layers=parts.apms > 0)
+        self.apms = [Apm(log2_at_least(raw_size // 16, 10, parts.apm_bits)) for _ in range(parts.apms)]
         self.rate = parts.rate_start
         self.mixed = np.float32(0.5)
         self.counters: list[Counter] = []  # those behind the prediction, in the order of the inputs
@@ -60,7 +60,7 @@ class Mixture:
         self.partial = 1  # the bits of this byte under a leading 1
         self.bit_index = 0  # how many there are
         self.hashes = byte_contexts(self.level, self.past)
-        self.nibbles = [self.slots.find(context) for context in self.hashes]
+        self.find_slots()
         if self.past.position:
             for match in self.matches:
                 match.learn(self.past.history)
@@ -69,6 +69,11 @@ class Mixture:
         if self.ssm:
             self.walk = Walk(BYTES, self.ssm.predict())
         self.find_places()
+
+    def find_slots(self) -> None:
+        self.nibbles = [
+            self.slots.find(context, inherits=i < self.parts.known) for i, context in enumerate(self.hashes)
+        ]
 
     def find_places(self) -> None:
         """Where the histories of this bit's contexts stand: (table, key), in the order of the inputs."""
@@ -183,7 +188,7 @@ class Mixture:
             return
         if self.bit_index == 4:
             self.hashes = [hash_step(context, self.partial) for context in self.hashes]
-            self.nibbles = [self.slots.find(context) for context in self.hashes]
+            self.find_slots()
         self.find_places()
 
     def end_byte(self) -> None:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nczip.reference.arithmetic import LANES
+
 
 @dataclass(frozen=True)
 class Parts:
     """The models of a level, in the order of the mixer's inputs, and how the mixer learns."""
 
     hashed: int  # byte contexts in the hash table
+    known: int  # of these, the first so many start from the knowledge
     slot_share: int  # bytes of that table for a byte of the block
     pixels: int  # bit contexts in the plane of the record length
     direct: int  # contexts with a counter for each bit and no history
@@ -20,15 +23,22 @@ class Parts:
     ssm: bool  # the online SSM is an input
     selectors: tuple[int, ...]  # values of each mixer selector
     apms: int  # secondary estimations; with any, the mixer has two layers
+    apm_bits: int  # at most, log2 of the rows of each
     structure: bool  # lines, brackets and records are kept, and an empty history has no opinion
-    weight: np.float32  # of every mixer input at the start
     rate_start: np.float32  # learning rate of the mixer
     rate_end: np.float32  # what it tends to
+
+    @property
+    def inputs(self) -> int:
+        """Of the mixer: the models, a bias, and zeros up to a multiple of the lanes."""
+        models = self.hashed + 2 + self.pixels + self.direct + len(self.matches) + self.ssm
+        return -(-(models + 1) // LANES) * LANES
 
 
 PARTS = {
     4: Parts(
         hashed=4,
+        known=4,
         slot_share=16,
         pixels=0,
         direct=0,
@@ -37,28 +47,30 @@ PARTS = {
         ssm=False,
         selectors=(256, 512),
         apms=0,
+        apm_bits=0,
         structure=False,
-        weight=np.float32(0.15),
         rate_start=np.float32(0.01),
         rate_end=np.float32(0.0015),
     ),
     5: Parts(
-        hashed=15,
-        slot_share=128,
-        pixels=2,
+        hashed=10,
+        known=6,
+        slot_share=64,
+        pixels=1,
         direct=0,
         matches=(7, 4),
         match_bits=22,
         ssm=False,
         selectors=(256, 512, 768, 2048, 1792, 2048),
         apms=2,
+        apm_bits=12,
         structure=True,
-        weight=np.float32(0.1),
-        rate_start=np.float32(0.03),
+        rate_start=np.float32(0.015),
         rate_end=np.float32(0.004),
     ),
     6: Parts(
         hashed=40,
+        known=6,
         slot_share=256,
         pixels=4,
         direct=6,
@@ -67,9 +79,9 @@ PARTS = {
         ssm=True,
         selectors=(256, 512, 768, 2048, 1792, 2048, 2048, 2048, 2048),
         apms=3,
+        apm_bits=16,
         structure=True,
-        weight=np.float32(0.1),
-        rate_start=np.float32(0.015),
-        rate_end=np.float32(0.003),
+        rate_start=np.float32(0.012),
+        rate_end=np.float32(0.002),
     ),
 }

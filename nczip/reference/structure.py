@@ -7,8 +7,10 @@ import numpy as np
 from nczip.reference.hashing import hash_step
 
 MAX_RECORD = 1024  # longest record length
-PERIOD = 1024  # bytes between two searches for the record length
+PERIOD = 1024  # bytes between two searches for the record length; in text that shows none,
+MAX_PERIOD = 16384  # twice as many until the next, to this many
 WINDOW = 2048  # bytes that a search looks back
+OVER_MEAN = 2  # in text: times as often must bytes repeat as at a mean distance
 OPENING = b'<[{("&|='
 CLOSING = b">]})\n"
 
@@ -28,6 +30,7 @@ class Structure:
         self.after1: dict[int, int] = {}  # the last four bytes that followed each byte, the latest lowest
         self.after2: dict[tuple[int, int], int] = {}  # the same for each pair of bytes
         self.record = 0  # bytes in a record or row, 0 where none shows
+        self.period = self.next_search = PERIOD  # position of the next search, and its distance from the last
 
     @property
     def position(self) -> int:
@@ -62,8 +65,10 @@ class Structure:
             self.append_to_line(byte)
             self.append_bracket(byte)
             self.append_follower(byte)
-            if self.position % PERIOD == 0:
-                self.record = record_length(self.history)
+            if self.position >= self.next_search:
+                self.record, text = record_length(self.history)
+                self.period = min(2 * self.period, MAX_PERIOD) if text and not self.record else PERIOD
+                self.next_search = self.position + self.period
 
     def append_class(self, byte: int, is_letter: bool) -> None:
         if is_letter:
@@ -95,20 +100,26 @@ class Structure:
         self.after2[c3, c2] = (self.after2.get((c3, c2), 0) << 8 | byte) & 0xFFFFFFFF
 
 
-def record_length(history: bytearray) -> int:
+def record_length(history: bytearray) -> tuple[int, bool]:
     """The distance at which most of the last bytes repeat, or 0 if it is too few.
 
     Only bytes that differ from the one before them count, so that runs don't. Short distances win ties, and a
     little more, since multiples of a record length repeat as well.
     """
     window = np.frombuffer(history, np.uint8)[max(len(history) - WINDOW - MAX_RECORD - 1, 0) :]
-    best, best_distance = 0, 0
+    best, best_distance, total = 0, 0, 0
     for distance in range(2, min(MAX_RECORD, len(history) - 1) + 1):
         count = min(WINDOW, len(history) - distance)
         last, before = window[-count:], window[-count - 1 : -1]
         earlier = window[-count - distance : -distance]
         score = int(np.count_nonzero((last == earlier) & (last != before)))
+        total += score
         score = score * 64 // (64 + distance // 16)
         if score > best:
             best, best_distance = score, distance
-    return best_distance if best * 6 > WINDOW // 8 else 0
+    recent = np.frombuffer(history, np.uint8)[-WINDOW:]
+    printable = int(np.count_nonzero((recent >= ord(" ")) & (recent < 127) | (recent == ord("\n"))))
+    text = printable * 16 > len(recent) * 15
+    often = best * 6 > WINDOW // 8
+    stands_out = best * (MAX_RECORD - 1) > total * OVER_MEAN
+    return (best_distance if often and (stands_out or not text) else 0), text

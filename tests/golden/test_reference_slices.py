@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nczip import _core
+from nczip import _core, knowledge
 from nczip.reference.block_coder import decode_block, encode_block
 from nczip.reference.oracle import ConstrictionDecoder
 
@@ -29,7 +29,7 @@ def test_core_and_reference_write_and_read_the_same(path: Path, level: int) -> N
     start = max(len(content) // 2 - SLICE // 2, 0)
     content = content[start : start + SLICE]
     config = _core.mixture_config(level)
-    encoder = _core.MixtureEncoder(config, content)
+    encoder = _core.MixtureEncoder(config, content, knowledge.load())
     encoder.advance(len(content))
     packed = encoder.finish()
     assert encode_block(level, config[2], content) == packed

@@ -1,5 +1,6 @@
-// Packs the first bytes of a file with every level of the mixture, unpacks them, and prints the path taken, the size
-// and an FNV-1a hash of the packed bytes: lines that have to be the same from every compiler and on every CPU.
+// Packs the first bytes of a file (the first argument) with every level of the mixture, unpacks them, and prints the path taken, the size
+// and an FNV-1a hash of the packed bytes: lines that have to be the same from every compiler and on every CPU. The second
+// argument is a file of the knowledge as it is in memory.
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
@@ -10,12 +11,17 @@
 
 int main(int, char** arguments) {
   constexpr size_t kMost = 20000;
-  constexpr ncz::MixtureConfig kDefaults[] = {{4, 25}, {5, 28}, {6, 30}};
-  std::ifstream file(arguments[1], std::ios::binary);
-  std::vector<uint8_t> raw((std::istreambuf_iterator<char>(file)), {});
+  const auto content = [](const char* path) {
+    std::ifstream file(path, std::ios::binary);
+    return std::vector<uint8_t>((std::istreambuf_iterator<char>(file)), {});
+  };
+  std::vector<uint8_t> raw = content(arguments[1]);
+  const std::vector<uint8_t> knowledge = content(arguments[2]);
+  if (knowledge.size() != ncz::core().knowledge_size) return 2;
+  const ncz::MixtureConfig defaults[] = {{4, 25, knowledge.data()}, {5, 28, knowledge.data()}, {6, 30, knowledge.data()}};
   if (raw.size() > kMost) raw.resize(kMost);
   std::fprintf(stderr, "%s\n", ncz::core().name);
-  for (const ncz::MixtureConfig& config : kDefaults) {
+  for (const ncz::MixtureConfig& config : defaults) {
     const auto encoder = ncz::core().encoder(config, raw.data(), raw.size());
     encoder->advance(raw.size());
     const ncz::Packed packed = encoder->finish();

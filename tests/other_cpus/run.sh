@@ -7,6 +7,8 @@ native=$here/../../nczip/native
 file=${1:-$here/../../LICENSE}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+"${PYTHON:-python3}" -c "import sys; from nczip import knowledge; open(sys.argv[1], 'wb').write(knowledge.load())" \
+  "$work/knowledge"
 
 compile() { # name, compiler, then PATH[:flags] for each path
   local name=$1 compiler=$2 path
@@ -24,7 +26,7 @@ same() { # name, emulator, paths
   local name=$1 emulator=$2 isa
   shift 2
   for isa in "$@"; do
-    NCZIP_ISA=$isa $emulator "$work/$name/run" "$file" >"$work/out" 2>"$work/path"
+    NCZIP_ISA=$isa $emulator "$work/$name/run" "$file" "$work/knowledge" >"$work/out" 2>"$work/path"
     [ -e "$work/expected" ] || { cp "$work/out" "$work/expected"; cat "$work/out"; }
     cmp -s "$work/out" "$work/expected" || { echo "$name, $isa: other bytes"; cat "$work/out"; exit 1; }
     echo "$name, $(cat "$work/path"): the same"

@@ -53,9 +53,17 @@ void counter() {
 
 void slots() {
   Noise noise;
-  HashSlots slots(128);
+  Array<BitHistory> known(HashSlots::kKnownLines * HashSlots::kLine);
+  for (uint32_t i = 0; i < 20; i += 2) {  // every other context is known beforehand
+    const uint32_t hash = i * 0x10001u;
+    BitHistory* const line = known.data() + hash % HashSlots::kKnownLines * HashSlots::kLine;
+    line[i / 2 % 4] = static_cast<BitHistory>(HashSlots::check_of(hash));
+    for (uint32_t k = 0; k < 15; ++k) line[4 + i / 2 % 4 * 15 + k] = static_cast<BitHistory>((i * 13 + k * 5) % 200);
+  }
+  HashSlots slots(128, known.data());
   for (int i = 0; i < 3000; ++i) {
-    BitHistory* const slot = slots.find(noise(20) * 0x10001u);
+    const uint32_t hash = noise(20) * 0x10001u;
+    BitHistory* const slot = noise(2) ? slots.find<true>(hash) : slots.find<false>(hash);
     for (int k = 0; k < 3; ++k) {
       BitHistory& history = slot[noise(2)];
       history = kHistories.after(history, static_cast<int>(noise(2)));
@@ -120,15 +128,22 @@ void mixer(const char* name, Mix mix, Update update) {
   }
 }
 
+// Weights to start from, in units of 2^-12.
+Array<int16_t> initial(size_t count) {
+  Array<int16_t> weights(count);
+  for (size_t i = 0; i < count; ++i) weights[i] = static_cast<int16_t>(i * 37 % 1601 - 400);
+  return weights;
+}
+
 void one_layer() {
-  OneLayerMixer<2> m({3, 3}, 0.15f);
+  OneLayerMixer<2> m({3, 3}, initial(6 * kLanes).data());
   mixer<kLanes, 2>(
       "one_layer", [&](const float* x, const int(&s)[2], int) { return m.mix(load(x), s); },
       [&](int bit, float p) { m.update(bit, p, 0.02f); });
 }
 
 void two_layers() {
-  TwoLayerMixer<48, 9> m({3, 3, 3, 3, 3, 3, 3, 3, 3}, 0.15f);
+  TwoLayerMixer<48, 9> m({3, 3, 3, 3, 3, 3, 3, 3, 3}, initial(27 * 48 + 32 * kLanes).data());
   mixer<48, 9>(
       "two_layers",
       [&](const float* x, const int(&s)[9], int final_context) {

@@ -10,7 +10,7 @@ import hashlib
 
 import pytest
 
-from nczip import _core
+from nczip import _core, knowledge
 from nczip.reference.block_coder import decode_block, encode_block
 from nczip.reference.oracle import ConstrictionDecoder
 
@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
 
 
 def packed_by_core(config: bytes, content: bytes) -> bytes:
-    encoder = _core.MixtureEncoder(config, content)
+    encoder = _core.MixtureEncoder(config, content, knowledge.load())
     done = 0
     while done < len(content):
         done = encoder.advance(100)
@@ -78,7 +78,7 @@ def packed_by_core(config: bytes, content: bytes) -> bytes:
 
 
 def content_by_core(config: bytes, raw_size: int, packed: bytes) -> bytes:
-    return _core.MixtureDecoder(config, raw_size, packed).decode(raw_size)
+    return _core.MixtureDecoder(config, raw_size, packed, knowledge.load()).decode(raw_size)
 
 
 LONG = ("records", "repeats, twice")  # not at level 6, which is slow
@@ -100,7 +100,7 @@ def test_core_and_reference_write_and_read_the_same(level: int, name: str) -> No
 def test_a_small_table_forgets_the_same(level: int) -> None:
     """With 1,024 lines contexts push each other out."""
     content = SAMPLES["text"] + SAMPLES["source code"][:150]
-    packed = packed_by_core(bytes([1, level, 16]), content)
+    packed = packed_by_core(bytes([2, level, 16]), content)
     assert encode_block(level, 16, content) == packed
     if level > 4:
         assert packed != packed_by_core(_core.mixture_config(level), content)
@@ -109,12 +109,12 @@ def test_a_small_table_forgets_the_same(level: int) -> None:
 @pytest.mark.parametrize("level", [4, 5])
 def test_damage_is_read_the_same(level: int) -> None:
     """What a decoder makes of damaged bytes is defined as well."""
-    packed = bytearray(packed_by_core(bytes([1, level, 20]), SAMPLES["text"]))
-    packed[20] ^= 0x10
-    expected = content_by_core(bytes([1, level, 20]), 300, bytes(packed))
+    packed = bytearray(packed_by_core(bytes([2, level, 20]), SAMPLES["text"]))
+    packed[30] ^= 0x10
+    expected = content_by_core(bytes([2, level, 20]), 300, bytes(packed))
     assert decode_block(level, 20, 300, ConstrictionDecoder(bytes(packed))) == expected
 
 
 def test_configurations() -> None:
     """Version, level and log2 of the most bytes in the table: what forms 4 to 6 of a solo frame mean."""
-    assert [_core.mixture_config(level) for level in LEVELS] == [b"\1\4\31", b"\1\5\34", b"\1\6\36"]
+    assert [_core.mixture_config(level) for level in LEVELS] == [b"\2\4\31", b"\2\5\34", b"\2\6\36"]

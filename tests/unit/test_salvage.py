@@ -65,7 +65,7 @@ def test_nothing_lost(archive: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", range(6))
-@pytest.mark.parametrize("within", [0, 1, 3, 8, 20], ids=lambda at: f"byte {at}")
+@pytest.mark.parametrize("within", [0, 1, 3, 8, 18], ids=lambda at: f"byte {at}")
 def test_a_damaged_block(archive: bytes, offsets: list[int], number: int, within: int) -> None:
     content, lost = salvaged(spoil(archive, offsets[number] + within))
     assert content == without(number)

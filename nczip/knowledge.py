@@ -1,0 +1,44 @@
+"""What every block of levels 4 to 6 starts with: counts of common text, and weights, from `make prior`.
+
+The file ships with the package and is part of the format (formats/mixture.md): another one means another
+version of the mixture.
+"""
+
+from __future__ import annotations
+
+import functools
+import mmap
+from pathlib import Path
+
+XXH3 = 0xE4C1A92325B925C0  # of the knowledge in memory
+PATH = Path(__file__).with_name("knowledge.zst")
+
+
+@functools.cache
+def load() -> mmap.mmap:
+    """The knowledge in memory, aligned to pages; about 19 MB that all coders of the process share.
+
+    Raises OSError if the package has lost its file, or has another.
+    """
+    import xxhash
+    import zstandard
+
+    from nczip import _core
+
+    try:
+        packed = PATH.read_bytes()
+        folded = zstandard.ZstdDecompressor().decompress(packed)
+    except (FileNotFoundError, zstandard.ZstdError):
+        raise _damaged() from None
+    known = mmap.mmap(-1, _core.KNOWLEDGE_SIZE)
+    try:
+        _core.unfold_knowledge(folded, known)
+    except ValueError:
+        raise _damaged() from None
+    if xxhash.xxh3_64_intdigest(known) != XXH3:
+        raise _damaged()
+    return known
+
+
+def _damaged() -> OSError:
+    return OSError(f"nczip is not installed whole: {PATH} is missing or damaged")

@@ -1,0 +1,68 @@
+"""The knowledge that blocks start from: whole, as the format page says, and never another one unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zstandard
+
+from nczip import _core, knowledge
+from nczip.reference.known import LINES, weight_count
+from nczip.reference.parts import PARTS
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    knowledge.load.cache_clear()
+    yield
+    knowledge.load.cache_clear()
+
+
+def test_the_file_unfolds_as_the_page_says() -> None:
+    folded = np.frombuffer(zstandard.ZstdDecompressor().decompress(knowledge.PATH.read_bytes()), np.uint8)
+    known = np.frombuffer(knowledge.load(), np.uint8)
+    lines = np.zeros((LINES // 64, 64), np.uint8)
+    checks = folded[: LINES // 16]
+    lines[:, :4] = checks.reshape(-1, 4)
+    slots = np.zeros((LINES // 16, 15), np.uint8)
+    used = checks != 0
+    rows = folded[len(checks) : len(checks) + 15 * int(used.sum())]
+    slots[used] = rows.reshape(-1, 15)
+    lines[:, 4:] = slots.reshape(-1, 60)
+    assert (known[:LINES] == lines.reshape(-1)).all()
+    weights = folded[len(checks) + len(rows) :]
+    assert (known[LINES:] == weights.reshape(2, -1).T.reshape(-1)).all()
+    assert len(known) == _core.KNOWLEDGE_SIZE == LINES + 2 * sum(map(weight_count, PARTS.values()))
+
+
+def test_it_fits_in_the_wheel() -> None:
+    assert knowledge.PATH.stat().st_size <= 4_000_000
+
+
+@pytest.mark.parametrize("damage", ["missing", "not zstd", "cut", "flipped"])
+def test_a_damaged_installation(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: None
+) -> None:
+    path = tmp_path / "knowledge.zst"
+    folded = bytearray(zstandard.ZstdDecompressor().decompress(knowledge.PATH.read_bytes()))
+    if damage == "cut":
+        del folded[-1]
+    if damage == "flipped":
+        folded[-1] ^= 1
+    if damage != "missing":
+        path.write_bytes(
+            b"no frame" if damage == "not zstd" else zstandard.ZstdCompressor(level=1).compress(bytes(folded))
+        )
+    monkeypatch.setattr(knowledge, "PATH", path)
+    with pytest.raises(OSError, match="not installed whole"):
+        knowledge.load()
+
+
+def test_the_core_takes_no_other_size() -> None:
+    with pytest.raises(ValueError, match="knowledge"):
+        _core.MixtureEncoder(_core.mixture_config(4), b"content", b"\0" * 64)
+    with pytest.raises(ValueError, match="KNOWLEDGE_SIZE"):
+        _core.unfold_knowledge(b"", bytearray(10))
