@@ -18,7 +18,7 @@ struct Parts;
 // known: of the hashed contexts, the first so many have histories in the knowledge that every block starts with.
 template <>
 struct Parts<4> {
-  static constexpr int hashed = 4, known = 4, slot_share = 16;
+  static constexpr int hashed = 4, known = 3, slot_share = 16;
   static constexpr int pixels = 0, direct = 0, matches = 1, sets = 2, apms = 0, apm_bits = 0;
   static constexpr uint32_t match_length[matches] = {6};
   static constexpr int match_bits = 17;
@@ -50,21 +50,21 @@ struct Parts<6> {
   static constexpr float rate_start = 0.012f, rate_end = 0.002f;
 };
 
-// The hashes of a level's byte contexts, in the order that the format fixes; each is salted with its place
-// (in level 5 and 6).
+// The hashes of a level's byte contexts, in the order that the format fixes; each is salted with its place at levels 5
+// and 6.
 template <int kLevel>
 void byte_contexts(const Structure& s, uint32_t* hash) {
-  uint32_t salt = 0;
-  const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
-
   const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4), c5 = s.back(5), c6 = s.back(6);
   if constexpr (kLevel == 4) {
-    add(c1, c2);
-    ++salt;  // the same hashes as in the other levels, which share what is known
-    add(c1, c2, c3, c4);
-    add(c1, c2, c3, c4, c5, c6);
-    add(s.word, c1);
+    // The same hashes as in the other levels, which share what is known. New contexts of order 6 come too often to look
+    // each up.
+    hash[0] = hash_of(0, c1, c2);
+    hash[1] = hash_of(2, c1, c2, c3, c4);
+    hash[2] = hash_of(4, s.word, c1);
+    hash[3] = hash_of(3, c1, c2, c3, c4, c5, c6);
   } else {
+    uint32_t salt = 0;
+    const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
     const uint32_t row = s.record;
     const auto either = [&](uint32_t in_records, uint32_t in_text) { add(row, row ? in_records : in_text); };
     const auto at = [&](size_t distance) { return row ? s.back(distance) : 0; };

@@ -15,7 +15,7 @@ def byte_contexts(level: int, s: Structure) -> list[int]:
     Level 4 has the salts of the same contexts in the other levels, which share what is known of them.
     """
     lists = {4: contexts_4, 5: contexts_5, 6: contexts_6}
-    salts = (0, 2, 3, 4) if level == 4 else range(len(lists[level](s)))
+    salts = (0, 2, 4, 3) if level == 4 else range(len(lists[level](s)))
     return [hash_of(salt, *context) for salt, context in zip(salts, lists[level](s), strict=True)]
 
 
@@ -24,8 +24,8 @@ def contexts_4(s: Structure) -> list[Context]:
     return [
         (c1, c2),
         (c1, c2, c3, c4),
-        (c1, c2, c3, c4, c5, c6),
         (s.word, c1),
+        (c1, c2, c3, c4, c5, c6),
     ]
 
 

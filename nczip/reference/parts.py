@@ -38,7 +38,7 @@ class Parts:
 PARTS = {
     4: Parts(
         hashed=4,
-        known=4,
+        known=3,
         slot_share=16,
         pixels=0,
         direct=0,
