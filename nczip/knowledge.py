@@ -12,7 +12,7 @@ import mmap
 import os
 from pathlib import Path
 
-XXH3 = 0x55135bc0eea5d3b1  # of the knowledge in memory
+XXH3 = 0x0B5FC910F8387B6E  # of the knowledge in memory
 PATH = Path(__file__).with_name("knowledge.zst")
 
 
@@ -44,7 +44,9 @@ def load() -> mmap.mmap:
 
 def _pages(size: int) -> mmap.mmap:
     """Zeroed memory, in large pages where there are such: it is read at random."""
-    pages = mmap.mmap(-1, size, **({"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {}))
+    pages = mmap.mmap(
+        -1, size, **({"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if os.name == "posix" else {})
+    )
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):  # a kernel without them
             pages.madvise(mmap.MADV_HUGEPAGE)

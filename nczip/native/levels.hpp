@@ -18,7 +18,7 @@ struct Parts;
 // known: of the hashed contexts, the first so many have histories in the knowledge that every block starts with.
 template <>
 struct Parts<4> {
-  static constexpr int hashed = 4, known = 3, slot_share = 16;
+  static constexpr int hashed = 4, known = 3, slot_share = 8;
   static constexpr int pixels = 0, direct = 0, matches = 1, sets = 2, apms = 0, apm_bits = 0;
   static constexpr uint32_t match_length[matches] = {6};
   static constexpr int match_bits = 17;

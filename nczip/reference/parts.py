@@ -39,7 +39,7 @@ PARTS = {
     4: Parts(
         hashed=4,
         known=3,
-        slot_share=16,
+        slot_share=8,
         pixels=0,
         direct=0,
         matches=(6,),
