@@ -8,8 +8,11 @@ stages: ModuleType  # the core's stages one at a time, for the tests: bindings_s
 
 KNOWLEDGE_SIZE: int  # bytes of what every block starts from, in memory
 
-def unfold_knowledge(folded: Buffer, knowledge: Buffer) -> None:
-    """Fills ``knowledge``, of KNOWLEDGE_SIZE bytes, from those of the file; ValueError if they don't fit."""
+def unfold_knowledge(knowledge: Buffer, folded: int) -> None:
+    """Unfolds the file's content, the last ``folded`` bytes of ``knowledge``, to all KNOWLEDGE_SIZE of it.
+
+    Raises ValueError if they don't fit.
+    """
 
 def isa() -> str:
     """The instruction set in use: the best that this CPU has and ``NCZIP_ISA`` allows."""

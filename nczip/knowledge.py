@@ -10,18 +10,26 @@ import contextlib
 import functools
 import mmap
 import os
+import threading
 from pathlib import Path
 
-XXH3 = 0x0B5FC910F8387B6E  # of the knowledge in memory
+XXH3 = 0x131B0957044C1B0D  # of the file
 PATH = Path(__file__).with_name("knowledge.zst")
 
+_loading = threading.Lock()
 
-@functools.cache
+
 def load() -> mmap.mmap:
     """The knowledge in memory, aligned to pages; about 19 MB that all coders of the process share.
 
     Raises OSError if the package has lost its file, or has another.
     """
+    with _loading:  # or threads that begin together would each get their own
+        return _load()
+
+
+@functools.cache
+def _load() -> mmap.mmap:
     import xxhash
     import zstandard
 
@@ -29,16 +37,19 @@ def load() -> mmap.mmap:
 
     try:
         packed = PATH.read_bytes()
-        folded = zstandard.ZstdDecompressor().decompress(packed)
-    except (FileNotFoundError, zstandard.ZstdError):
-        raise _damaged() from None
+    except OSError:
+        packed = b""
+    # The digest of all that the file has: what zstd then gives needs no bounds, and nothing follows it.
+    if xxhash.xxh3_64_intdigest(packed) != XXH3:
+        raise OSError(f"nczip is not installed whole: {PATH} is missing or damaged")
     known = _pages(_core.KNOWLEDGE_SIZE)
-    try:
-        _core.unfold_knowledge(folded, known)
-    except ValueError:
-        raise _damaged() from None
-    if xxhash.xxh3_64_intdigest(known) != XXH3:
-        raise _damaged()
+    # Nothing is held twice: the file's content goes to the end of the memory in one step, where zstd looks
+    # back into it instead of keeping a window, and is unfolded from there.
+    folded = zstandard.frame_content_size(packed)
+    reader = zstandard.ZstdDecompressor().stream_reader(packed)
+    reader.readinto(memoryview(known)[-folded:])
+    del packed, reader
+    _core.unfold_knowledge(known, folded)
     return known
 
 
@@ -51,7 +62,3 @@ def _pages(size: int) -> mmap.mmap:
         with contextlib.suppress(OSError):  # a kernel without them
             pages.madvise(mmap.MADV_HUGEPAGE)
     return pages
-
-
-def _damaged() -> OSError:
-    return OSError(f"nczip is not installed whole: {PATH} is missing or damaged")

@@ -14,7 +14,8 @@ LEVELS = range(1, 7)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
-PROCESS = 44 << 20  # bytes: the interpreter, its modules, the core and what it knows, before any block
+PROCESS = 20 << 20  # bytes: the interpreter, its modules and the core, before any block
+KNOWLEDGE = 20 << 20  # bytes: what a mixture starts from, as it is unfolded
 MIN_ZSTD_WINDOW = 1 << 10
 
 
@@ -35,9 +36,8 @@ class Plan:
     @property
     def memory(self) -> int:
         """Bytes that the process takes at most, about, to compress input of any length."""
-        return _process_memory(
-            self.block_size, self.threads, block_memory(self.method, self.block_size, "compress", self.level)
-        )
+        one = block_memory(self.method, self.block_size, "compress", self.level)
+        return process_memory(self.method, self.block_size) + self.threads * one
 
 
 def default_method(level: int) -> Method:
@@ -76,7 +76,7 @@ def plan(level: int, *, threads: int = 1, memory: int | None = None, block_size:
     if memory is not None:
         size, method = _fit(level, memory, size, shrink=block_size is None)
         one = block_memory(method, size, "compress", level)
-        threads = max(1, min(threads, (memory - PROCESS - size) // one))
+        threads = max(1, min(threads, (memory - process_memory(method, size)) // one))
     return Plan(level, method, size, threads)
 
 
@@ -85,9 +85,10 @@ def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Metho
     while True:
         last = not shrink or size <= MIN_BLOCK
         methods = [default]
-        tables_get_half = PROCESS + 6 * size <= limit
+        left = limit - process_memory(default, size)
+        tables_get_half = 5 * size <= left
         if default.id == MIXTURE and (last or tables_get_half):
-            methods.append(_mixture(level, max(1, limit - PROCESS - 3 * size)))
+            methods.append(_mixture(level, max(1, left - 2 * size)))
         for method in methods:
             need = Plan(level, method, size, 1).memory
             if need <= limit:
@@ -100,19 +101,22 @@ def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Metho
 def memory(level: int, threads: int, direction: Direction, block_size: int | None = None) -> int:
     """Bytes that the process takes at most, about, for input of any length."""
     size = block_size or default_block_size(level)
-    return _process_memory(size, threads, block_memory(default_method(level), size, direction, level))
+    method = default_method(level)
+    return process_memory(method, size) + threads * block_memory(method, size, direction, level)
 
 
 def decoding_memory(frame: Frame, threads: int = 1) -> int:
     """Bytes that the process takes at most, about, to decode a frame; raises NewerVersionError."""
     size = frame.max_block
-    one = max(block_memory(method, size, "decompress") for method in frame_methods(frame))
-    return _process_memory(size, threads, one)
+    return max(
+        process_memory(method, size) + threads * block_memory(method, size, "decompress")
+        for method in frame_methods(frame)
+    )
 
 
-def _process_memory(block_size: int, threads: int, one: int) -> int:
-    """Blocks in flight, each of which takes ``one``, and one more that is being filled or emptied."""
-    return PROCESS + block_size + threads * one
+def process_memory(method: Method, block_size: int) -> int:
+    """Bytes that the process takes beside the blocks in flight; one more is being filled or emptied."""
+    return PROCESS + (KNOWLEDGE if method.id == MIXTURE else 0) + block_size
 
 
 def block_memory(method: Method, raw_size: int, direction: Direction, level: int = 3) -> int:

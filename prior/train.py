@@ -124,8 +124,8 @@ def main(texts: str, knowledge_path: str) -> None:
     parameters = zstandard.ZstdCompressionParameters.from_level(22, window_log=25)
     packed = zstandard.ZstdCompressor(compression_params=parameters).compress(fold(lines, all_weights))
     Path(knowledge_path).write_bytes(packed)
-    digest = xxhash.xxh3_64_intdigest(lines + all_weights)
-    print(f"{len(packed)} bytes in the wheel; nczip/knowledge.py needs XXH3 = 0x{digest:016x}")
+    digest = xxhash.xxh3_64_intdigest(packed)
+    print(f"{len(packed)} bytes in the wheel; nczip/knowledge.py needs XXH3 = 0x{digest:016X}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 #include "isa.hpp"
 
@@ -42,31 +43,35 @@ ncz::MixtureConfig parse_config(nb::bytes config, const Buffer* knowledge) {
   return {bytes[1], bytes[2], knowledge ? knowledge->data() : nullptr};
 }
 
-// From the order of the file, which packs well, to that of memory. The file has the check bytes of all lines, then the
-// 15 histories of each slot that is in use, then the lower bytes of all weights, then the upper ones.
-void unfold_knowledge(nb::handle folded, nb::handle knowledge) {
-  const Buffer from(folded);
-  const Buffer to(knowledge, PyBUF_WRITABLE);
+// From the order of the file, which packs well, to that of memory, in place: the file's content stands at the end of the
+// knowledge. It has the check bytes of all lines, then the 15 histories of each slot that is in use, then the lower bytes
+// of all weights, then the upper ones.
+void unfold_knowledge(nb::handle knowledge, size_t folded) {
+  const Buffer buffer(knowledge, PyBUF_WRITABLE);
   const size_t lines = ncz::core().knowledge_lines * 64, size = ncz::core().knowledge_size;
-  if (to.size() != size) throw nb::value_error("the knowledge takes KNOWLEDGE_SIZE bytes");
-  const size_t checks = lines / 16;
-  size_t used = 0;
-  for (size_t i = 0; i < std::min(checks, from.size()); ++i) used += from.data()[i] != 0;
-  if (from.size() != checks + 15 * used + (size - lines)) throw nb::value_error("not a folded knowledge of this version");
-  uint8_t* const out = to.writable();
-  std::memset(out, 0, lines);
-  const uint8_t* row = from.data() + checks;
-  for (size_t slot = 0; slot < checks; ++slot) {
-    const uint8_t check = from.data()[slot];
-    if (!check) continue;
-    uint8_t* const line = out + slot / 4 * 64;
-    line[slot % 4] = check;
-    std::memcpy(line + 4 + slot % 4 * 15, row, 15);
-    row += 15;
+  const size_t slots = lines / 16, weights = (size - lines) / 2;
+  if (buffer.size() != size) throw nb::value_error("the knowledge takes KNOWLEDGE_SIZE bytes");
+  if (folded < slots || folded > size) throw nb::value_error("not a folded knowledge of this version");
+  uint8_t* const out = buffer.writable();
+  const uint8_t* row = out + size - folded;
+  std::vector<uint8_t> aside(row, row + slots);  // the checks, later the weights' lower bytes
+  const size_t used = slots - static_cast<size_t>(std::count(aside.begin(), aside.end(), 0));
+  if (folded != slots + 15 * used + 2 * weights) throw nb::value_error("not a folded knowledge of this version");
+  row += slots;
+  // The rows of n lines take 60 n bytes or less and their lines 64 n, so no line is written over rows to come.
+  for (size_t slot = 0; slot < slots; slot += 4) {
+    uint8_t line[64] = {};
+    for (size_t i = 0; i < 4; ++i) {
+      line[i] = aside[slot + i];
+      if (!line[i]) continue;
+      std::memcpy(line + 4 + 15 * i, row, 15);
+      row += 15;
+    }
+    std::memcpy(out + 16 * slot, line, sizeof line);
   }
-  const size_t weights = (size - lines) / 2;
+  aside.assign(row, row + weights);
   for (size_t i = 0; i < weights; ++i) {
-    out[lines + 2 * i] = row[i];
+    out[lines + 2 * i] = aside[i];
     out[lines + 2 * i + 1] = row[weights + i];
   }
 }
@@ -137,7 +142,7 @@ NB_MODULE(_core, m) {
   define_stages(m);
   m.def("isa", [] { return ncz::core().name; });
   m.attr("KNOWLEDGE_SIZE") = ncz::core().knowledge_size;
-  m.def("unfold_knowledge", unfold_knowledge, "folded"_a, "knowledge"_a);
+  m.def("unfold_knowledge", unfold_knowledge, "knowledge"_a, "folded"_a);
   m.def(
       "mixture_config",
       [](int level, uint64_t memory_limit) {

@@ -19,7 +19,7 @@ import nczip
 from nczip import blocks, container, levels, reader
 
 ROOT = Path(__file__).parents[2]
-MEMORY = levels.PROCESS + (40 << 20)
+MEMORY = levels.PROCESS + levels.KNOWLEDGE + (40 << 20)
 MOST_CONTENT = 1 << 17  # bytes, after which an input is left alone: slow levels would take the fuzzer's time
 
 

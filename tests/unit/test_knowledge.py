@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,18 @@ from nczip import _core, knowledge
 from nczip.reference.known import LINES, weight_count
 from nczip.reference.parts import PARTS
 
+PACKED = knowledge.PATH.read_bytes()
+
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    knowledge.load.cache_clear()
+    knowledge._load.cache_clear()
     yield
-    knowledge.load.cache_clear()
+    knowledge._load.cache_clear()
 
 
 def test_the_file_unfolds_as_the_page_says() -> None:
-    folded = np.frombuffer(zstandard.ZstdDecompressor().decompress(knowledge.PATH.read_bytes()), np.uint8)
+    folded = np.frombuffer(zstandard.ZstdDecompressor().decompress(PACKED), np.uint8)
     known = np.frombuffer(knowledge.load(), np.uint8)
     lines = np.zeros((LINES // 64, 64), np.uint8)
     checks = folded[: LINES // 16]
@@ -39,30 +42,44 @@ def test_the_file_unfolds_as_the_page_says() -> None:
 
 
 def test_it_fits_in_the_wheel() -> None:
-    assert knowledge.PATH.stat().st_size <= 4_000_000
+    assert len(PACKED) <= 4_000_000
 
 
-@pytest.mark.parametrize("damage", ["missing", "not zstd", "cut", "flipped"])
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "missing": lambda path: None,
+    "directory": lambda path: path.mkdir(),
+    "symlink loop": lambda path: path.symlink_to(path),
+    "empty": lambda path: path.touch(),
+    "cut": lambda path: path.write_bytes(PACKED[:-1]),
+    "flipped": lambda path: path.write_bytes(PACKED[:-1] + bytes([PACKED[-1] ^ 1])),
+    "followed by junk": lambda path: path.write_bytes(PACKED + b"\0"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_installation(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: None
 ) -> None:
     path = tmp_path / "knowledge.zst"
-    folded = bytearray(zstandard.ZstdDecompressor().decompress(knowledge.PATH.read_bytes()))
-    if damage == "cut":
-        del folded[-1]
-    if damage == "flipped":
-        folded[-1] ^= 1
-    if damage != "missing":
-        path.write_bytes(
-            b"no frame" if damage == "not zstd" else zstandard.ZstdCompressor(level=1).compress(bytes(folded))
-        )
+    DAMAGES[damage](path)
     monkeypatch.setattr(knowledge, "PATH", path)
     with pytest.raises(OSError, match="not installed whole"):
         knowledge.load()
+
+
+def test_threads_share_it(fresh: None) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        assert len({id(known.result()) for known in [threads.submit(knowledge.load) for _ in range(4)]}) == 1
 
 
 def test_the_core_takes_no_other_size() -> None:
     with pytest.raises(ValueError, match="knowledge"):
         _core.MixtureEncoder(_core.mixture_config(4), b"content", b"\0" * 64)
     with pytest.raises(ValueError, match="KNOWLEDGE_SIZE"):
-        _core.unfold_knowledge(b"", bytearray(10))
+        _core.unfold_knowledge(bytearray(10), 0)
+
+
+@pytest.mark.parametrize("folded", [0, 1, 1 << 21, _core.KNOWLEDGE_SIZE, _core.KNOWLEDGE_SIZE + 1, 1 << 63])
+def test_the_core_takes_no_other_content(folded: int) -> None:
+    with pytest.raises(ValueError, match="folded"):
+        _core.unfold_knowledge(bytearray(_core.KNOWLEDGE_SIZE), folded)

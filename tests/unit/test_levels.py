@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nczip
-from nczip import levels
+from nczip import _core, levels
 from nczip.container import ZSTD
 
 MIB = 1 << 20
@@ -37,7 +37,8 @@ class TestPlan:
         for memory in range(64 * MIB, 200 * MIB, 7 * MIB):
             plan = levels.plan(level, threads=4, memory=memory)
             one = levels.block_memory(plan.method, plan.block_size, "compress", level)
-            assert levels.PROCESS + plan.block_size + plan.threads * one <= memory
+            others = levels.process_memory(plan.method, plan.block_size)
+            assert others + plan.threads * one <= memory
 
     def test_nothing_fits(self, level: int) -> None:
         with pytest.raises(nczip.MemoryLimitError) as caught:
@@ -55,6 +56,12 @@ class TestPlan:
 
 def _archive(plan: levels.Plan) -> tuple[object, int]:
     return plan.method, plan.block_size
+
+
+def test_knowledge_counts_where_it_is_loaded() -> None:
+    zstd, mixture = levels.default_method(3), levels.default_method(4)
+    assert levels.process_memory(mixture, 0) - levels.process_memory(zstd, 0) == levels.KNOWLEDGE
+    assert levels.KNOWLEDGE > _core.KNOWLEDGE_SIZE
 
 
 def test_values_that_do_not_exist() -> None:
