@@ -175,7 +175,7 @@ def _unpack_mixture(method: Method, packed: bytes, raw_size: int, step: Step) ->
     try:
         decoder = _core.MixtureDecoder(method.config, raw_size, packed, knowledge.load())
     except ValueError:
-        raise NewerVersionError("needs a newer nczip (a mixture that this one does not know)") from None
+        raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
     content = io.BytesIO()
     for start in range(0, raw_size, MIXTURE_STEP):
         content.write(decoder.decode(MIXTURE_STEP))

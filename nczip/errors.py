@@ -20,7 +20,12 @@ class TruncatedError(CorruptError):
 
 
 class NewerVersionError(NczipError):
-    """The archive is whole, as far as its checksums tell, but needs a newer nczip."""
+    """The archive is whole, as far as its checksums tell, but needs a newer nczip.
+
+    For a mixture also an older one, as long as nothing is released.
+    """
+
+    UNKNOWN_MIXTURE = "made by a mixture version that this nczip does not know"
 
 
 class MemoryLimitError(NczipError):

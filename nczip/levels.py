@@ -142,7 +142,7 @@ def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> 
     try:
         return _core.mixture_memory(method.config, raw_size)
     except ValueError:
-        raise NewerVersionError("needs a newer nczip (a mixture that this one does not know)") from None
+        raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
 
 
 def zstd_window(raw_size: int) -> int:

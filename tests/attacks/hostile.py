@@ -214,7 +214,7 @@ ATTACKS = [
         "a configuration that does not exist yet",
         one_block(b"\1", MIXTURE_TABLE + b"\xff\xff\xff", 5, 1, b"x"),
         _newer,
-        "needs a newer nczip (a mixture that this one does not know)",
+        "made by a mixture version that this nczip does not know",
     ),
     Attack(
         "gigabyte header",
