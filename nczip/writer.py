@@ -51,6 +51,7 @@ class Writer(io.BufferedIOBase):
         self.plan = levels.plan(level, threads=threads, memory=memory, block_size=block_size)
         self.raw_size = 0
         self.packed_size = 0
+        self._memory = memory
         self._sink = sink
         self._close_sink = close_sink
         self._pool: OrderedPool[tuple[bytes, blocks.Packed]] = OrderedPool(self.plan.threads, on_progress)
@@ -93,6 +94,14 @@ class Writer(io.BufferedIOBase):
         if self._finished:
             return
         with self._abort_on_error():
+            if self._tally is None and self._buffer and self._memory is not None:
+                # All there is, and less than the limit was fitted to: larger tables may fit, from a pipe too.
+                self.plan = levels.plan(
+                    self.plan.level,
+                    threads=self.plan.threads,
+                    memory=self._memory,
+                    block_size=len(self._buffer),
+                )
             # One block, all of it in the buffer, takes a few bytes around it, unless a limit made its method
             # special.
             if self._tally is None and (self.plan.is_default or not self._buffer):

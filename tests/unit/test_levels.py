@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 import nczip
@@ -52,6 +54,25 @@ class TestPlan:
         limit = levels.memory(level, 1, "compress") - 1
         archive = nczip.compress(text, level, memory=limit)
         assert nczip.decompress(archive, memory=limit) == text
+
+    def test_content_shorter_than_a_block_gets_what_fits_it(self, level: int, text: bytes) -> None:
+        """No worse for a limit that the content keeps to anyway, however it comes."""
+        limit = levels.memory(level, 1, "compress") - 1
+        limited = nczip.compress(text, level, memory=limit)
+        assert limited == nczip.compress(text, level)
+        sink = io.BytesIO()
+        with nczip.Writer(sink, level, memory=limit, threads=3) as writer:
+            for start in range(0, len(text), 7000):
+                writer.write(text[start : start + 7000])
+        assert sink.getvalue() == limited
+
+    @pytest.mark.parametrize("share", [2, 3, 10])
+    def test_any_plan_can_be_fitted_to_less_content(self, level: int, share: int) -> None:
+        for memory in range(64 * MIB, 400 * MIB, 13 * MIB):
+            plan = levels.plan(level, memory=memory)
+            fitted = levels.plan(level, memory=memory, block_size=max(1, plan.block_size // share))
+            assert fitted.memory <= memory
+            assert fitted.method.config >= plan.method.config
 
 
 def _archive(plan: levels.Plan) -> tuple[object, int]:
