@@ -50,7 +50,7 @@ test-sanitized:
 	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc \
 	  build/sanitized/bin/pytest -n $(JOBS) $(wildcard tests/unit tests/property tests/golden tests/attacks)
 
-# The same archives from GCC, Clang and, under emulation, aarch64; needs no environment.
+# The same archives from GCC, Clang and, under emulation, aarch64.
 test-other-cpus: setup
 	PYTHON=$(BIN)/python tests/other_cpus/run.sh
 

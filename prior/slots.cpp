@@ -20,8 +20,6 @@ using namespace ncz;
 
 namespace {
 
-constexpr size_t kPiece = size_t{64} << 10;  // bytes: what the text is interleaved in
-
 struct Context {
   uint32_t hash = 0;
   uint32_t pieces = 0;  // that it was seen in; 0: an unused entry
@@ -85,20 +83,22 @@ std::array<BitHistory, 256> representatives() {
 
 }  // namespace
 
-// argv[1]: most contexts to keep; argv[2]: least number of pieces that a context is in.
+// argv[1]: most contexts to keep; argv[2]: least number of pieces that a context is in; argv[3]: bytes of a piece, what
+// the text is interleaved in.
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   const size_t most = std::strtoull(argv[1], nullptr, 10);
   const uint32_t least = static_cast<uint32_t>(std::strtoul(argv[2], nullptr, 10));
+  const size_t piece_size = std::strtoull(argv[3], nullptr, 10);
   std::vector<uint8_t> text;
-  for (std::array<uint8_t, kPiece> piece; const size_t n = std::fread(piece.data(), 1, piece.size(), stdin);)
-    text.insert(text.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(n));
+  for (std::array<uint8_t, 65536> some; const size_t n = std::fread(some.data(), 1, some.size(), stdin);)
+    text.insert(text.end(), some.begin(), some.begin() + static_cast<ptrdiff_t>(n));
 
   Contexts contexts;
   Structure past(text.data());
   constexpr int kKnown = Parts<5>::known;
   for (size_t at = 0; at < text.size(); ++at) {
-    const uint32_t piece = static_cast<uint32_t>(at / kPiece) + 1;
+    const uint32_t piece = static_cast<uint32_t>(at / piece_size) + 1;
     uint32_t hashes[Parts<5>::hashed];
     byte_contexts<5>(past, hashes);
     const uint32_t byte = text[at];
@@ -157,6 +157,6 @@ int main(int argc, char** argv) {
   }
   for (size_t at = 0; at < lines.size(); at += HashSlots::kLine) tidy(lines.data() + at);
   std::fprintf(stderr, "%zu of %zu contexts, each in %u pieces or more of %zu\n", kept, all.size(), pieces,
-               text.size() / kPiece);
+               text.size() / piece_size);
   std::fwrite(lines.data(), 1, lines.size(), stdout);
 }

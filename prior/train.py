@@ -18,16 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nczip import _core
+from nczip.reference.known import LINE, UNIT, weight_count
 from nczip.reference.parts import PARTS, Parts
+from prior.texts import PIECE
 
-LINE = 64  # bytes: four checks and four slots of 15 histories
-PIECE = 64 << 10  # bytes
 SLOTS = 660_000  # as many as fit in the wheel
 LEAST_PIECES = 2
 SHARE_FOR_WEIGHTS = 8  # one in so many pieces of the text
 TEXT_TO_BINARY = 6  # pieces for weights: so many of text, then one that is not
 FILES = (64 << 10, 4 << 10, 128 << 10, 16 << 10, 32 << 10)  # bytes of the files that weights are learnt on
-UNIT = 2.0**-12  # of a weight in the knowledge
 FINEST = 16  # units: weights are rounded to so many, which packs well
 
 Floats = npt.NDArray[np.float32]
@@ -40,7 +39,7 @@ def count_contexts(text: bytes) -> bytes:
         program = Path(folder) / "slots"
         compiler = ["c++", "-std=c++20", "-O2", "-ffp-contract=off", "-Wno-psabi"]
         subprocess.run([*compiler, str(here / "slots.cpp"), "-o", str(program)], check=True)
-        arguments = [str(program), str(SLOTS), str(LEAST_PIECES)]
+        arguments = [str(program), str(SLOTS), str(LEAST_PIECES), str(PIECE)]
         lines: bytes = subprocess.run(arguments, input=text, stdout=subprocess.PIPE, check=True).stdout
         return lines
 
@@ -55,14 +54,13 @@ def fold(lines: bytes, weights: bytes) -> bytes:
 
 def untrained(parts: Parts) -> Floats:
     """The weights that learning starts from: all alike."""
-    inputs = parts.inputs
-    first = np.full(sum(parts.selectors) * inputs, 0.1 if parts.apms else 0.15, np.float32)
-    final = np.full(32 * 16 if parts.apms else 0, 1 / len(parts.selectors), np.float32)
-    return np.concatenate([first, final])
+    weights = np.full(weight_count(parts), 1 / len(parts.selectors), np.float32)
+    weights[: sum(parts.selectors) * parts.inputs] = 0.1 if parts.apms else 0.15
+    return weights
 
 
 def as_bytes(weights: Floats, finest: int) -> bytes:
-    """Weights in units of 2^-12, rounded to multiples of ``finest`` units."""
+    """Weights in units, rounded to multiples of ``finest`` units."""
     rounded = np.rint(weights / np.float32(UNIT * finest)) * finest
     whole: bytes = np.clip(rounded, -32768, 32767).astype("<i2").tobytes()
     return whole
@@ -90,6 +88,7 @@ def learn_weights(level: int, before: bytes, after: bytes, text: bytes) -> Float
 
 
 def cut(data: bytes) -> list[bytes]:
+    """Not at the ends of lines, as ``texts.pieces`` does, but where slots.cpp cuts."""
     return [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
 
 

@@ -39,7 +39,12 @@ class Weights {
     weights_ = Array<float>(total * kInputs);
     scaled(weights_, initial);
   }
-  const Array<float>& all() const { return weights_; }
+  size_t size() const { return weights_.size(); }
+  // Where the copy ends.
+  float* copy(float* out) const {
+    std::memcpy(out, weights_.data(), size() * sizeof(float));
+    return out + size();
+  }
   void choose(const int (&selected)[kSets]) {
     for (int k = 0; k < kSets; ++k)
       chosen_[k] = weights_.data() + (base_[k] + static_cast<size_t>(selected[k])) * kInputs;
@@ -59,7 +64,7 @@ class OneLayerMixer {
   OneLayerMixer(const int (&contexts)[kSets], const int16_t* initial) : weights_(contexts, initial) {}
 
   static constexpr size_t kFinal = 0;
-  void weights(float* out) const { std::memcpy(out, weights_.all().data(), weights_.all().size() * sizeof(float)); }
+  void weights(float* out) const { weights_.copy(out); }
 
   // The stretched probability of a 1.
   float mix(Vec inputs, const int (&selected)[kSets]) {
@@ -91,14 +96,11 @@ class TwoLayerMixer {
   // initial: the weights at the start, those of the first layer and then kFinal of the second.
   TwoLayerMixer(const int (&contexts)[kSets], const int16_t* initial)
       : weights_(contexts, initial), final_(kFinal) {
-    scaled(final_, initial + weights_.all().size());
+    scaled(final_, initial + weights_.size());
   }
 
   static constexpr size_t kFinal = size_t{kFinalContexts} * kLanes;
-  void weights(float* out) const {
-    std::memcpy(out, weights_.all().data(), weights_.all().size() * sizeof(float));
-    std::memcpy(out + weights_.all().size(), final_.data(), kFinal * sizeof(float));
-  }
+  void weights(float* out) const { std::memcpy(weights_.copy(out), final_.data(), kFinal * sizeof(float)); }
 
   float* inputs() { return inputs_; }
   void take(Vec inputs) { store(inputs_, inputs); }  // kLanes of them

@@ -57,7 +57,7 @@ class Mixture {
 
  public:
   // history: where the block's bytes stand once they are known; it must outlive the mixture.
-  // knowledge: what every block starts with, kKnowledge bytes.
+  // knowledge: what every block starts with, Core::knowledge_size bytes.
   Mixture(const uint8_t* history, size_t raw_size, int table_bits, const uint8_t* knowledge)
       : past_(history),
         slots_(slot_bytes(raw_size, table_bits), reinterpret_cast<const BitHistory*>(knowledge)),

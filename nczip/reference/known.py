@@ -11,7 +11,8 @@ from nczip.reference.arithmetic import LANES, Floats
 from nczip.reference.mixer import FINAL_CONTEXTS
 from nczip.reference.parts import PARTS, Parts
 
-LINES = 64 << 18  # bytes
+LINE = 64  # bytes: four checks and four slots of 15 histories
+LINES = LINE << 18  # bytes
 UNIT = np.float32(2.0**-12)  # of a weight
 
 

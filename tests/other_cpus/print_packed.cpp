@@ -1,6 +1,6 @@
-// Packs the first bytes of a file (the first argument) with every level of the mixture, unpacks them, and prints the path taken, the size
-// and an FNV-1a hash of the packed bytes: lines that have to be the same from every compiler and on every CPU. The second
-// argument is a file of the knowledge as it is in memory.
+// Packs the first bytes of a file (the first argument) with every level of the mixture, unpacks them, and prints the
+// path taken, the size and an FNV-1a hash of the packed bytes: lines that have to be the same from every compiler and on
+// every CPU. The second argument is a file of the knowledge as it is in memory.
 #include <cstdint>
 #include <cstdio>
 #include <fstream>

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from nczip import _core, knowledge
-from nczip.reference.known import LINES, weight_count
+from nczip.reference.known import LINE, LINES, weight_count
 from nczip.reference.parts import PARTS
 
 PACKED = knowledge.PATH.read_bytes()
@@ -27,7 +27,7 @@ def fresh() -> Iterator[None]:
 def test_the_file_unfolds_as_the_page_says() -> None:
     folded = np.frombuffer(zstandard.ZstdDecompressor().decompress(PACKED), np.uint8)
     known = np.frombuffer(knowledge.load(), np.uint8)
-    lines = np.zeros((LINES // 64, 64), np.uint8)
+    lines = np.zeros((LINES // LINE, LINE), np.uint8)
     checks = folded[: LINES // 16]
     lines[:, :4] = checks.reshape(-1, 4)
     slots = np.zeros((LINES // 16, 15), np.uint8)

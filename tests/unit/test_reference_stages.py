@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 
 from nczip.reference.apm import Apm
-from nczip.reference.arithmetic import squash
+from nczip.reference.arithmetic import LANES, squash
 from nczip.reference.bit_history import EMPTY, after
 from nczip.reference.contexts import byte_contexts, direct_contexts, pixel_contexts
 from nczip.reference.counters import STRETCH, Counter, HistoryMap, quick_squash
 from nczip.reference.hash_slots import HashSlots
 from nczip.reference.hashing import GOLDEN
+from nczip.reference.known import LINE, LINES, UNIT
 from nczip.reference.match import MatchModel
-from nczip.reference.mixer import Mixer
+from nczip.reference.mixer import FINAL_CONTEXTS, Mixer
 from nczip.reference.structure import Structure
 
 HERE = Path(__file__).parent
@@ -113,10 +114,10 @@ def test_counter(core: dict[str, Lines]) -> None:
 
 
 def test_hash_slots(core: dict[str, Lines]) -> None:
-    known, lines = bytearray(64 << 18), 1 << 18
+    known = bytearray(LINES)
     for i in range(0, 20, 2):  # every other context is known beforehand
         context, place = i * 0x10001, i // 2 % 4
-        start = context % lines * 64
+        start = context * LINE % LINES
         known[start + place] = (context * GOLDEN & 0xFFFFFFFF) >> 24 | 1
         row = bytes((i * 13 + k * 5) % 200 for k in range(15))
         known[start + 4 + 15 * place : start + 19 + 15 * place] = row
@@ -166,8 +167,8 @@ def test_contexts(core: dict[str, Lines]) -> None:
 )
 def test_mixer(core: dict[str, Lines], name: str, inputs: int, sets: int, two_layers: bool) -> None:
     draw, seen = noise(), []
-    count = 3 * sets * inputs + (32 * 16 if two_layers else 0)
-    initial = (np.arange(count) * 37 % 1601 - 400).astype(np.float32) * np.float32(2.0**-12)
+    count = 3 * sets * inputs + (FINAL_CONTEXTS * LANES if two_layers else 0)
+    initial = (np.arange(count) * 37 % 1601 - 400).astype(np.float32) * UNIT
     mixer = Mixer((3,) * sets, inputs, initial, two_layers)
     for _ in range(400):
         opinions = np.array([draw(4001) - 2000 for _ in range(inputs)]).astype(np.float32) * np.float32(0.003)
