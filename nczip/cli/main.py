@@ -72,6 +72,9 @@ def _guarded(work: Callable[[], int]) -> int:
         complain(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
         _forget_output()
         return ERROR
+    except ImportError as error:  # of the core, when it can't be what NCZIP_ISA asks for
+        complain(str(error))
+        return ERROR
     except MemoryError:
         complain("not enough memory")
         return ERROR

@@ -1,7 +1,8 @@
 #include "isa.hpp"
 
 #include <cstdlib>
-#include <cstring>
+#include <stdexcept>
+#include <string>
 
 namespace ncz {
 
@@ -32,12 +33,16 @@ const Core& choose() {
 #else
   const Path paths[] = {{&scalar::kCore, true}};
 #endif
-  const char* ceiling = std::getenv("NCZIP_ISA");
+  const char* named = std::getenv("NCZIP_ISA");
+  const std::string ceiling = named ? named : "";
   const Core* best = paths[0].core;
+  std::string names;
   for (const Path& path : paths) {
     if (path.available) best = path.core;
-    if (ceiling && std::strcmp(ceiling, path.core->name) == 0) break;
+    if (ceiling == path.core->name) return *best;
+    names += std::string(names.empty() ? "" : ", ") + path.core->name;
   }
+  if (!ceiling.empty()) throw std::invalid_argument("NCZIP_ISA is " + ceiling + ", which is none of " + names);
   return *best;
 }
 

@@ -57,6 +57,7 @@ struct Core {
 #define NCZ_PATHS(use) use(scalar)
 #endif
 
-const Core& core();  // the best path that this CPU has and NCZIP_ISA allows
+// The best path that this CPU has and NCZIP_ISA allows; std::invalid_argument if that names none.
+const Core& core();
 
 }  // namespace ncz

@@ -11,7 +11,7 @@ import pytest
 
 from nczip import corpora
 
-CEILINGS = ("scalar", "sse2", "avx2", "avx512")
+CEILINGS = ("scalar", *(("neon",) if os.uname().machine == "aarch64" else ("sse2", "avx2", "avx512")))
 FILES = [
     pytest.param(path, id=path.name)
     for name in ("canterbury", "enwik8-1m")

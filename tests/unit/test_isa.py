@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from core_stages import PATHS
 
-PATHS = ("scalar", "sse2", "avx2", "avx512", "neon")
 OBJECTS = sorted(Path(__file__).parents[2].glob("build/CMakeFiles/*.dir/nczip/native/*_isa.cpp.o"))
 
 PACK = """
@@ -43,6 +43,19 @@ def expected() -> str:
 @pytest.mark.parametrize("isa", PATHS)
 def test_every_path_packs_the_same(isa: str, expected: str) -> None:
     assert packed(NCZIP_ISA=isa) == expected
+
+
+@pytest.mark.parametrize("isa", ["avx3", "scalar ", "AVX2"])
+def test_a_path_that_does_not_exist(isa: str) -> None:
+    program = "try: from nczip import _core\nexcept ImportError as error: print(error, end='')"
+    expected = f"NCZIP_ISA is {isa}, which is none of {', '.join(PATHS)}"
+    assert packed(program, NCZIP_ISA=isa) == expected
+
+
+def test_no_path_named_is_no_ceiling() -> None:
+    assert packed("from nczip import _core; print(_core.isa())", NCZIP_ISA="") == packed(
+        "import os; del os.environ['NCZIP_ISA']; from nczip import _core; print(_core.isa())", NCZIP_ISA="x"
+    )
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the modes' numbers are x86's")
