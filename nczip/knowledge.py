@@ -53,6 +53,11 @@ def _load() -> mmap.mmap:
     return known
 
 
+def packed_size() -> int:
+    """Bytes that it takes in the package."""
+    return PATH.stat().st_size
+
+
 def _pages(size: int) -> mmap.mmap:
     """Zeroed memory, in large pages where there are such: it is read at random."""
     pages = mmap.mmap(

@@ -5,6 +5,7 @@ from collections import Counter
 import click
 
 import nczip
+from nczip import knowledge
 from nczip.cli import units
 from nczip.cli.files import Source, open_source
 from nczip.cli.options import Settings
@@ -60,6 +61,7 @@ def _describe(name: str, info: "nczip.ArchiveInfo") -> None:
     raw, packed = info.raw_size, info.packed_size
     counts = _blocks(info)
     forms = Counter(frame.form for frame in info.frames)
+    known = f"; {units.size(knowledge.packed_size())} of built-in knowledge" if "mixture" in counts else ""
     levels = sorted({frame.level for frame in info.frames if frame.level is not None})
     lines = {
         "Content": f"{raw} bytes ({units.size(raw)})",
@@ -71,7 +73,7 @@ def _describe(name: str, info: "nczip.ArchiveInfo") -> None:
         "Blocks": ", ".join(f"{count} {method}" for method, count in counts.items()),
         "Block size": f"{units.size(max(frame.max_block for frame in info.frames))} at most",
         "Memory": f"{units.size(info.memory_needed)} to decode with one thread",
-        "Model": "none",
+        "Model": f"none{known}",
     }
     click.echo(f"{shown(name)}")
     for label, text in lines.items():

@@ -6,9 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from nczip import knowledge, levels
+from nczip.report import peers
 from nczip.report.measure import FLOOR
 from nczip.report.quoted import COLUMNS as QUOTED_COLUMNS
 from nczip.report.results import Report, Result
+
+MIXTURES = [peers.nczip(level).name for level in levels.LEVELS if level not in levels.ZSTD_LEVELS]
 
 
 def amount(value: float) -> str:
@@ -111,6 +115,9 @@ def legend(report: Report) -> list[str]:
         lines.append(
             "No codec here needs a model beside its archives: sizes without and with it are the same."
         )
+    if any(result.codec in MIXTURES for result in report.results):
+        known = amount(knowledge.packed_size())
+        lines.append(f"nczip's mixtures start from {known} bytes of built-in knowledge, counted in no size.")
     if report.absent:
         lines.append(f"not installed here: {', '.join(report.absent)}.")
     if report.quoted_from:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nczip import corpora
+from nczip import corpora, knowledge
 from nczip.report import peers, plot, quoted, render, results
 from nczip.report.peers import Codec
 from nczip.report.results import Input, Report, ReportError, Result
@@ -228,6 +228,12 @@ def test_a_model_shows_in_a_column_of_its_own() -> None:
     neural = report_of(result("a", "f", 100), result("lm", "f", 10, model=5_000))
     row = next(line for line in render.text(neural).splitlines() if line.startswith("  lm"))
     assert row.split()[1:3] == ["10*", "5,010"]
+
+
+def test_built_in_knowledge_is_said_where_it_counts() -> None:
+    assert "knowledge" not in render.text(report_of(result("nczip -3", "f", 100)))
+    said = f"start from {knowledge.PATH.stat().st_size:,} bytes of built-in knowledge"
+    assert said in render.text(report_of(result("nczip -3", "f", 100), result("nczip -4", "f", 100)))
 
 
 def test_markdown_is_a_table_everywhere() -> None:
