@@ -1,8 +1,8 @@
-"""What can be wrong with an archive. Each message is one sentence to print after the file's name."""
+"""What can be wrong with an archive or a model. A message is one sentence to print after the file's name."""
 
 
 class NczipError(Exception):
-    """The base of every error that nczip raises about an archive."""
+    """The base of every error that nczip raises about an archive or a model."""
 
     exit_status = 1
 
@@ -35,6 +35,16 @@ class MemoryLimitError(NczipError):
         super().__init__(f"{what} needs {_mib(need)} of memory, more than the limit of {_mib(limit)}")
         self.need = need
         self.limit = limit
+
+
+class ModelFileError(NczipError):
+    """A model, or a file to make one from, is damaged, or of a kind that nczip does not take."""
+
+
+class MissingModelError(NczipError):
+    """No such model is on this machine."""
+
+    exit_status = 3
 
 
 def _mib(size: int) -> str:

@@ -1,0 +1,1 @@
+"""Language models: the files that hold them, where they lie, and what they are made from."""
