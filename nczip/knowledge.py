@@ -47,7 +47,8 @@ def _load() -> mmap.mmap:
     # back into it instead of keeping a window, and is unfolded from there.
     folded = zstandard.frame_content_size(packed)
     reader = zstandard.ZstdDecompressor().stream_reader(packed)
-    reader.readinto(memoryview(known)[-folded:])
+    if reader.readinto(memoryview(known)[-folded:]) != folded:
+        raise OSError(f"zstd gave less than all of {PATH}")
     del packed, reader
     _core.unfold_knowledge(known, folded)
     return known
