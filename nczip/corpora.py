@@ -11,7 +11,6 @@ import hashlib
 import http.client
 import json
 import os
-import sys
 import tarfile
 import urllib.error
 import urllib.request
@@ -24,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from nczip.errors import NczipError
+from nczip.places import user_data
 
 MANIFEST = Path(__file__).parent / "data" / "corpora.json"
 _PINS = "SHA256SUMS"
@@ -93,16 +93,7 @@ def catalog(manifest: Path = MANIFEST) -> dict[str, Corpus]:
 
 def data_directory() -> Path:
     """``$NCZIP_CORPORA``, else ``nczip/corpora`` where this platform keeps a user's data."""
-    chosen = os.environ.get("NCZIP_CORPORA")
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        home = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        home = Path.home() / "Library" / "Application Support"
-    else:
-        home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return home / "nczip" / "corpora"
+    return user_data("corpora", "NCZIP_CORPORA")
 
 
 def present(corpus: Corpus, directory: Path) -> list[Path]:
