@@ -6,6 +6,7 @@ All arithmetic on weights is elementwise IEEE-754 binary32, and exact maxima.
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
@@ -41,6 +42,7 @@ def write(source: Source, sink: BinaryIO, *, name: str, on_progress: Progress) -
             tied="head" not in source.tensors,
         )
     )
+    _refuse_others(source, specs)
     _write_header(source, name, specs, len(entries), sink)
     total = sum(layout.aligned(spec.size) for spec in specs)
 
@@ -156,6 +158,24 @@ def _parts(source: Source, name: str, ids: npt.NDArray[np.uint32]) -> Iterator[t
     else:
         columns = attended if what == "output" else model.ffn
         yield _tensor(source, name, model.hidden, columns), np.arange(model.hidden)
+
+
+_JOINED = {
+    "qkv": ("q", "k", "v"),
+    "qkv.bias": ("q_bias", "k_bias", "v_bias"),
+    "gate_up": ("gate", "up"),
+}
+
+
+def _refuse_others(source: Source, specs: list[layout.Spec]) -> None:
+    """A model with more tensors than its family has would be another model without them."""
+    used = {"embedding"}
+    for spec in specs:
+        name = re.fullmatch(r"(layers\.\d+\.)(.+)", spec.name)
+        used |= {name[1] + part for part in _JOINED.get(name[2], (name[2],))} if name else {spec.name}
+    others = sorted(source.tensors.keys() - used)
+    if others:
+        raise ModelFileError(f"has {others[0][:64]}, which a {source.architecture.family} does not have")
 
 
 def _vector(source: Source, spec: layout.Spec) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -13,9 +12,21 @@ import numpy as np
 
 from nczip.errors import ModelFileError
 from nczip.models import rope, tokenizers_json, vocabulary
+from nczip.models.fields import Fields
 from nczip.models.gguf import Gguf
 from nczip.models.rope import Rope
-from nczip.models.source import Architecture, Attention, Index, Selection, Source, Tensor, Tokenizer, shortest
+from nczip.models.source import (
+    Architecture,
+    Attention,
+    Index,
+    Selection,
+    Source,
+    Tensor,
+    Tokenizer,
+    bfloat16_root,
+    digest_of,
+    shortest,
+)
 
 _TENSORS = {
     "attn_norm.weight": "attention_norm",
@@ -45,7 +56,7 @@ _GEMMA_27B = 62  # layers: the one Gemma 3 whose scores are scaled by its width 
 def read(path: Path) -> Source:
     """The model in a GGUF file. Raises ModelFileError."""
     file = Gguf(path)
-    keys = _Keys(file.metadata)
+    keys = Fields(file.metadata, "metadata")
     family = keys.text("general.architecture")
     if family not in ("llama", "qwen2", "qwen3", "gemma3"):
         raise ModelFileError(f"holds a model of the architecture {family!r}, which nczip does not know")
@@ -58,11 +69,9 @@ def read(path: Path) -> Source:
                 if name in tensors:
                     order = _together(heads, architecture.head_dim)
                     tensors[name] = _reordered(tensors[name], order, name)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Source(
         kind="gguf",
-        sha256=digest,
+        sha256=digest_of(path),
         license=keys.text("general.license", ""),
         name=keys.text("general.name", path.stem),
         architecture=architecture,
@@ -72,43 +81,8 @@ def read(path: Path) -> Source:
     )
 
 
-class _Keys:
-    """Metadata, each value checked to be of the kind that it has to be."""
-
-    def __init__(self, metadata: Mapping[str, Any]) -> None:
-        self._metadata = metadata
-
-    def _get(self, key: str, kinds: type | tuple[type, ...], default: Any) -> Any:
-        value = self._metadata.get(key, default)
-        if value is None:
-            raise ModelFileError(f"lacks {key} in its metadata")
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            raise ModelFileError(f"has a {key} in its metadata that is of the wrong type")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> str:
-        return str(self._get(key, str, default)).encode("utf-8", "replace").decode()
-
-    def count(self, key: str, default: int | None = None) -> int:
-        return int(self._get(key, int, default))
-
-    def number(self, key: str, default: float | None = None) -> float:
-        value = float(self._get(key, (int, float), default))
-        if not math.isfinite(value) or value <= 0:
-            raise ModelFileError(f"has {value} for {key}, which has to be more than 0")
-        return value
-
-    def list(self, key: str) -> list[Any]:
-        """Strings or numbers."""
-        values = self._get(key, (list, np.ndarray), None)
-        return values if isinstance(values, list) else list(values.tolist())
-
-    def has(self, key: str) -> bool:
-        return key in self._metadata
-
-
 def _architecture(
-    keys: _Keys, family: str, tensors: Mapping[str, Any]
+    keys: Fields, family: str, tensors: Mapping[str, Any]
 ) -> tuple[Architecture, tuple[Rope, ...]]:
     layers = keys.count(f"{family}.block_count")
     if layers > len(tensors):
@@ -138,7 +112,7 @@ def _architecture(
         context=keys.count(f"{family}.context_length"),
         norm_eps=shortest(keys.number(f"{family}.attention.layer_norm_rms_epsilon")),
         activation="gelu_tanh" if gemma else "silu",
-        embedding_scale=gemma_embedding_scale(hidden) if gemma else 1.0,
+        embedding_scale=bfloat16_root(hidden) if gemma else 1.0,
         attention_scale=shortest(1 / math.sqrt(scaled_by)),
         attention=attention,
         layer_kinds=kinds,
@@ -146,15 +120,8 @@ def _architecture(
     return architecture, ropes
 
 
-def gemma_embedding_scale(hidden: int) -> float:
-    """The square root of the width in bfloat16, as the model was trained with."""
-    bits = int(np.float32(math.sqrt(hidden)).view(np.uint32))
-    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
-    return shortest(float(np.uint32(rounded).view(np.float32)))
-
-
 def _positions(
-    keys: _Keys, family: str, layers: int, head_dim: int, tensors: Mapping[str, Any]
+    keys: Fields, family: str, layers: int, head_dim: int, tensors: Mapping[str, Any]
 ) -> tuple[tuple[Rope, ...], tuple[Attention, ...], tuple[int, ...]]:
     """The rotary tables, the kinds of attention, and the kind of each layer."""
     pairs = head_dim // 2
@@ -175,7 +142,7 @@ def _positions(
         period = 6  # every sixth layer looks back all the way
         kinds = tuple(int(layer % period == period - 1) for layer in range(layers))
         return (local, everywhere), (Attention(window, 0), Attention(0, 1)), kinds
-    if keys.has(f"{family}.attention.sliding_window"):
+    if f"{family}.attention.sliding_window" in keys:
         raise ModelFileError(f"is a {family} with a sliding window, which nczip does not know")
     return (everywhere,), (Attention(0, 0),), (0,) * layers
 
@@ -204,14 +171,14 @@ def _reordered(tensor: Tensor, order: Index, name: str) -> Tensor:
     return Selection(tensor, order)
 
 
-def _tokenizer(keys: _Keys) -> Tokenizer:
+def _tokenizer(keys: Fields) -> Tokenizer:
     tokens = keys.list("tokenizer.ggml.tokens")
-    types = keys.list("tokenizer.ggml.token_type") if keys.has("tokenizer.ggml.token_type") else None
+    types = keys.list("tokenizer.ggml.token_type") if "tokenizer.ggml.token_type" in keys else None
     if types is None:
         types = [_NORMAL] * len(tokens)
     if len(types) != len(tokens) or not all(isinstance(token, str) for token in tokens):
         raise ModelFileError("has a vocabulary that does not hold together")
-    bos = keys.count("tokenizer.ggml.bos_token_id") if keys.has("tokenizer.ggml.bos_token_id") else None
+    bos = keys.count("tokenizer.ggml.bos_token_id") if "tokenizer.ggml.bos_token_id" in keys else None
     if bos is not None and not 0 <= bos < len(tokens):
         raise ModelFileError(f"begins with the token {bos:,} of a vocabulary of {len(tokens):,}")
     kind = keys.text("tokenizer.ggml.model")

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nczip.errors import ModelFileError
-from nczip.models import layout
+from nczip.models import layout, tokenizers_json
 from nczip.models.source import Architecture, Attention
 from nczip.models.vocabulary import NO_ID
 
@@ -61,6 +61,10 @@ class Model:
         self._begin = layout.PREFIX + int.from_bytes(self._data[12:16], "little")
         with _reading_header():
             self.name: str = _of(str, self.header["name"])
+            self.license: str = _of(str, self.header["license"])
+            self.source: dict[str, str] = {
+                kind: _of(str, self.header["source"][kind]) for kind in ("kind", "sha256")
+            }
             self.architecture = _architecture(self.header)
             vocabulary = self.header["vocabulary"]
             self.vocabulary_size: int = _of(int, vocabulary["size"])
@@ -163,8 +167,9 @@ class Model:
         return np.array(entries, np.uint32)
 
     def _tokenizer_says(self, text: str) -> Any:
+        tokenizer = self._tokenizer
         try:
-            return self._tokenizer.encode(text, add_special_tokens=False)
+            return tokenizer.encode(text, add_special_tokens=False)
         except BaseException as error:
             self._refuse_tokenizer(error)
 
@@ -173,7 +178,9 @@ class Model:
         from tokenizers import Tokenizer
 
         try:
-            return Tokenizer.from_str(self.tensors["tokenizer"].tobytes().decode())
+            packed = self.tensors["tokenizer"].tobytes()
+            tokenizers_json.check(packed)
+            return Tokenizer.from_str(packed.decode())
         except BaseException as error:
             self._refuse_tokenizer(error)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -133,3 +136,16 @@ class Source:
 def shortest(value: float) -> float:
     """The float with the fewest digits that is the same float32 as ``value``."""
     return float(str(np.float32(value)))
+
+
+def bfloat16_root(hidden: int) -> float:
+    """The square root of a width in bfloat16: by this Gemma scales what it looks up in its embedding."""
+    bits = int(np.float32(math.sqrt(hidden)).view(np.uint32))
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+    return shortest(float(np.uint32(rounded).view(np.float32)))
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -89,3 +89,22 @@ def write(
         },
     }
     return json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def check(packed: bytes) -> None:
+    """Raises ValueError or TypeError for a file with anything in it that ``write`` does not write.
+
+    The library knows steps that make a text thousands of times longer. A model file has no business with those.
+    """
+    tokenizer = json.loads(packed)
+    steps = tokenizer["pre_tokenizer"]
+    steps = steps["pretokenizers"] if steps is not None and steps["type"] == "Sequence" else [steps]
+    for step in steps:
+        if step is not None and step["type"] not in ("ByteLevel", "Digits", "Split"):
+            raise ValueError(f"it cuts text by {step['type']!r}")
+    if tokenizer["normalizer"] not in (None, SPACES_TO_PIECES):
+        raise ValueError("it changes the text")
+    if any(tokenizer[key] is not None for key in ("truncation", "padding", "post_processor")):
+        raise ValueError("it adds or removes tokens")
+    if tokenizer["model"]["type"] != "BPE" or tokenizer["model"]["dropout"] is not None:
+        raise ValueError("it is no byte-pair encoding")

@@ -298,9 +298,39 @@ def test_a_byte_that_cannot_be_spelled(ncm: Path) -> None:
     refused(ncm, "vocabulary")
 
 
-def test_a_tokenizer_that_does_not_work(ncm: Path) -> None:
-    patched(ncm, "tokenizer", 0, b"[")
+GROWING = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 1000}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.pop("model"),
+        lambda file: file["model"].update(type="WordLevel"),
+        lambda file: file["model"].update(dropout=0.5),
+        lambda file: file["model"].update(merges=[["a", "zz"]]),
+        lambda file: file["model"].update(vocab=[]),
+        lambda file: file.update(normalizer=GROWING),
+        lambda file: file.update(pre_tokenizer=GROWING),
+        lambda file: file.update(
+            pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "Metaspace"}]}
+        ),
+        lambda file: file.update(pre_tokenizer={"type": "Split", "pattern": {"Regex": "("}}),
+        lambda file: file.update(post_processor={"type": "ByteLevel"}),
+        lambda file: file.update(truncation={"max_length": 1}),
+    ],
+)
+def test_a_tokenizer_that_does_not_work(change: Callable[[dict[str, Any]], object], ncm: Path) -> None:
+    packed = Model.open(ncm).tensors["tokenizer"].tobytes()
+    file = json.loads(packed)
+    change(file)
+    spoilt = json.dumps(file, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(spoilt) > len(packed):  # the place is limited; nothing that is looked at is lost
+        file["added_tokens"], file["model"]["merges"] = [], []
+        file["model"]["vocab"] = {}
+        spoilt = json.dumps(file, ensure_ascii=False, separators=(",", ":")).encode()
+    patched(ncm, "tokenizer", 0, spoilt.ljust(len(packed)))
     model = Model.open(ncm)
-    with pytest.raises(ModelFileError, match="has a tokenizer that does not work"):
+    with pytest.raises(ModelFileError, match="has a tokenizer that does not work") as caught:
         model.encode(b"the")
+    assert str(caught.value).count("has a tokenizer") == 1
     assert model.decode(np.arange(model.vocabulary_size)).startswith(b"\0\1\2")  # decoding needs none

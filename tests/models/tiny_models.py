@@ -13,6 +13,7 @@ import numpy as np
 
 from nczip.models import convert, gguf_source
 from nczip.models.ncm import Model
+from nczip.models.source import Source
 
 F32, F16, Q8_0 = 0, 1, 8
 HIDDEN, HEADS, KV_HEADS, HEAD_DIM, FFN, LAYERS = 32, 4, 2, 8, 48, 2
@@ -222,10 +223,13 @@ def values_in(file: File, name: str) -> np.ndarray:
     return np.frombuffer(one.data, "<f4", prod(one.shape)).reshape(one.shape)
 
 
+def as_model_file(source: Source, path: Path, name: str = "tiny") -> Model:
+    """The model file of a source, opened."""
+    with path.open("wb") as sink:
+        convert.write(source, sink, name=name, on_progress=lambda *_: None)
+    return Model.open(path)
+
+
 def converted(file: File, directory: Path) -> Model:
     """The model file of a GGUF file, opened."""
-    path = directory / "m.ncm"
-    with path.open("wb") as sink:
-        source = gguf_source.read(file.write(directory / "m.gguf"))
-        convert.write(source, sink, name="tiny", on_progress=lambda *_: None)
-    return Model.open(path)
+    return as_model_file(gguf_source.read(file.write(directory / "m.gguf")), directory / "m.ncm")
