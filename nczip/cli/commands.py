@@ -43,6 +43,7 @@ SUBCOMMANDS = {
     "compress": ("nczip.cli.commands:compress", "the same as nczip FILE..."),
     "decompress": ("nczip.cli.commands:decompress", "the same as nczip -d FILE..."),
     "report": ("nczip.cli.report_cmd:report", "bits per byte and speed, beside other compressors"),
+    "models": ("nczip.cli.models_cmd:models", "list, fetch, import and remove language models"),
     "corpora": ("nczip.cli.corpora_cmd:corpora", "list, fetch and verify test corpora"),
     "completion": ("nczip.cli.commands:completion", "print the completions of a shell: bash, zsh or fish"),
 }
@@ -51,6 +52,7 @@ EXIT_STATUSES = (
     ("0", "all done"),
     ("1", "an error: some file was not done"),
     ("2", "a warning: some file was skipped, or lost a part under --keep-going"),
+    ("3", "a language model is not on this machine"),
     ("130", "interrupted: nothing half-written is left"),
 )
 
