@@ -170,7 +170,8 @@ class GgufTensor:
         width = self.shape[-1]
         by_row = self.blocks.reshape(-1, width // self.encoding.length, self.encoding.size)[index]
         packed = np.ascontiguousarray(by_row).reshape(-1, self.encoding.size)
-        return self.encoding.decode(packed).reshape(-1, width)
+        with np.errstate(all="ignore"):  # what is not finite is refused later, once, with its name
+            return self.encoding.decode(packed).reshape(-1, width)
 
 
 class Gguf:

@@ -94,7 +94,7 @@ def write(
 def check(packed: bytes) -> None:
     """Raises ValueError or TypeError for a file with anything in it that ``write`` does not write.
 
-    The library knows steps that make a text thousands of times longer. A model file has no business with those.
+    The library knows steps that make a text thousands of times longer. A model has no business with those.
     """
     tokenizer = json.loads(packed)
     steps = tokenizer["pre_tokenizer"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 NO_ID = 0xFFFFFFFF
+_FALLBACK = re.compile("<0x([0-9A-Fa-f]{2})>")
 
 
 def _byte_level() -> dict[str, int]:
@@ -35,12 +37,8 @@ def bytes_of_pieces(token: str) -> bytes:
 
 def byte_of_fallback(token: str) -> int | None:
     """The byte that a token like ``<0x0A>`` spells; None if it is not of that form."""
-    if len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-        try:
-            return int(token[3:5], 16)
-        except ValueError:
-            return None
-    return None
+    match = _FALLBACK.fullmatch(token)
+    return None if match is None else int(match[1], 16)
 
 
 def build(

@@ -169,6 +169,17 @@ def test_a_piece_comes_before_its_byte_fallback(tmp_path: Path) -> None:
     assert NO_ID not in ids.values()
 
 
+@pytest.mark.parametrize("token", ["<0x-5>", "<0x 5>", "<0x5_>", "<0x+F>", "<0x41", "\x1b"])
+def test_a_byte_token_that_spells_none(token: str, tmp_path: Path) -> None:
+    vocabulary = llama_vocabulary()
+    spelling = vocabulary["tokenizer.ggml.tokens"].index("<0x42>")
+    vocabulary["tokenizer.ggml.tokens"][spelling] = token
+    model = converted(tiny("gemma3", vocabulary), tmp_path)
+    ids = dict(zip(strings(model), model.tensors["vocabulary.ids"].tolist(), strict=True))
+    assert ids[b"B"] == NO_ID
+    assert spelling not in ids.values()
+
+
 def test_of_equal_tokens_the_first_counts(tmp_path: Path) -> None:
     vocabulary = gpt2_vocabulary()
     vocabulary["tokenizer.ggml.tokens"] += ["the"]
@@ -308,6 +319,14 @@ def test_numbers_that_are_none_are_refused(name: str, value: float, tmp_path: Pa
     data = bytearray(file.tensors[name].data)
     struct.pack_into("<f", data, len(data) // 8 * 4, value)
     file.tensors[name] = TensorBytes(file.tensors[name].shape, 0, bytes(data))
+    refused(file, tmp_path, "finite")
+
+
+@pytest.mark.parametrize("scale", [math.inf, math.nan])
+def test_scales_that_are_none_are_refused(scale: float, tmp_path: Path) -> None:
+    file = tiny()
+    block = struct.pack("<e", scale) + bytes(32)
+    file.tensors["blk.0.ffn_up.weight"] = TensorBytes((FFN, HIDDEN), Q8_0, block * FFN)
     refused(file, tmp_path, "finite")
 
 
