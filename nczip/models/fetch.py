@@ -71,11 +71,14 @@ def catalog(manifest: Path = MANIFEST) -> dict[str, Known]:
 
 
 def fetch(known: Known, on_progress: Progress) -> Path:
-    """Fetches a model, makes a model file of it and keeps that. Returns its path.
+    """Fetches a model, makes a model file of it and keeps that, unless it is here. Returns its path.
 
     ``on_progress`` gets what is done, the bytes that are done of it, and the bytes in all. Raises FetchError,
     ModelFileError and OSError.
     """
+    for one in store.stored():
+        if one.id == known.model[:16] and digest_of(one.path) == known.model:
+            return one.path
     folder = store.directory()
     folder.mkdir(parents=True, exist_ok=True)
     # In this folder, not among the temporary files: those may lie in memory, and this is large.

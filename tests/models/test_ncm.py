@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import converted, gpt2_vocabulary, tiny
+from tiny_models import PIECES, converted, gpt2_vocabulary, llama_vocabulary, tiny
 
 from nczip.errors import ModelFileError
 from nczip.models.ncm import Model
@@ -76,6 +77,28 @@ def test_text_goes_through_the_tokenizer(data: bytes, wanted: list[bytes], byte_
 def test_pieces_are_merged_by_score(pieces: Model) -> None:
     assert words(pieces, b"the the\n") == [b"t", b"he", b" the", b"\n"]  # "he" scores above "th"
     assert words(pieces, b"<td>A\xff") == [b"<td>", b"A", b"\xff"]
+
+
+def by_score(text: str) -> list[str]:
+    """SentencePiece's own way: of all neighbours join the two that score best together, until none do."""
+    vocabulary = llama_vocabulary()
+    scores = dict(zip(vocabulary["tokenizer.ggml.tokens"], vocabulary["tokenizer.ggml.scores"], strict=True))
+    parts = list(text.replace(" ", "▁"))
+    while True:
+        joined = [
+            (scores[left + right], -i)
+            for i, (left, right) in enumerate(pairwise(parts))
+            if left + right in PIECES
+        ]
+        if not joined:
+            return parts
+        place = -max(joined)[1]
+        parts[place : place + 2] = [parts[place] + parts[place + 1]]
+
+
+@given(text=st.text(alphabet="the inA\n", max_size=30))
+def test_any_text_is_merged_by_score(text: str, pieces: Model) -> None:
+    assert words(pieces, text.encode()) == [part.replace("▁", " ").encode() for part in by_score(text)]
 
 
 def test_other_ways_to_cut_words(tmp_path: Path) -> None:

