@@ -13,7 +13,7 @@ import os
 import threading
 from pathlib import Path
 
-XXH3 = 0x131B0957044C1B0D  # of the file
+XXH3 = 0xE9BBE94575451293  # of the file
 PATH = Path(__file__).with_name("knowledge.zst")
 
 _loading = threading.Lock()

@@ -86,9 +86,9 @@ def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Metho
         last = not shrink or size <= MIN_BLOCK
         methods = [default]
         left = limit - process_memory(default, size)
-        tables_get_half = 5 * size <= left
+        tables_get_half = 7 * size <= left
         if default.id == MIXTURE and (last or tables_get_half):
-            methods.append(_mixture(level, max(1, left - 2 * size)))
+            methods.append(_mixture(level, max(1, left - 3 * size)))
         for method in methods:
             need = Plan(level, method, size, 1).memory
             if need <= limit:
@@ -122,9 +122,11 @@ def process_memory(method: Method, block_size: int) -> int:
 def block_memory(method: Method, raw_size: int, direction: Direction, level: int = 3) -> int:
     """Bytes for one block in flight: content, packed bytes, tables. ``level`` matters to zstd's compressor.
 
-    Raises NewerVersionError for a configuration that this version does not know.
+    A mixture's compressor may need the content twice, if that is x86 code (native/targets.hpp). Raises
+    NewerVersionError for a configuration that this version does not know.
     """
-    return 2 * raw_size + _tables(method, raw_size, direction, level)
+    contents = 2 if method.id == MIXTURE and direction == "compress" else 1
+    return (contents + 1) * raw_size + _tables(method, raw_size, direction, level)
 
 
 def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> int:

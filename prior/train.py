@@ -22,12 +22,12 @@ from nczip.reference.known import LINE, UNIT, weight_count
 from nczip.reference.parts import PARTS, Parts
 from prior.texts import PIECE
 
-SLOTS = 660_000  # as many as fit in the wheel
+SLOTS = 675_000  # as many as fit in the wheel
 LEAST_PIECES = 2
 SHARE_FOR_WEIGHTS = 8  # one in so many pieces of the text
 TEXT_TO_BINARY = 6  # pieces for weights: so many of text, then one that is not
 FILES = (64 << 10, 4 << 10, 128 << 10, 16 << 10, 32 << 10)  # bytes of the files that weights are learnt on
-FINEST = 16  # units: weights are rounded to so many, which packs well
+FINEST = 128  # units: weights are rounded to so many, which packs well and costs no bits
 
 Floats = npt.NDArray[np.float32]
 

@@ -1,5 +1,7 @@
 // One block through the mixture and the range coder, in both directions.
 //
+// The first decision is whether the block is x86 code with absolute targets.
+//
 // Where the longest match has lasted for kSureLength bytes, whole runs are coded as one decision: "the next bytes are
 // what the match expects". Long certain stretches (zeros, repeated files) cost next to nothing, in bits and in time.
 #pragma once
@@ -11,12 +13,14 @@
 #include <cstring>
 #include <memory>
 
+#include "array.hpp"
 #include "counters.hpp"
 #include "fp_environment.hpp"
 #include "isa.hpp"
 #include "mixture.hpp"
 #include "pages.hpp"
 #include "range_coder.hpp"
+#include "targets.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
@@ -54,11 +58,13 @@ class Runs {
   bool blocked_ = false;
 };
 
+inline constexpr uint32_t kCode = 1u << 16;  // probability that a block is x86 code, in 2^-24
+
 template <int kLevel>
 class Encoder final : public BlockEncoder {
  public:
   Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size)
-      : raw_(raw), raw_size_(raw_size), mixture_(raw, raw_size, config.table_bits, config.knowledge) {}
+      : Encoder(config, raw, raw_size, Targets(raw_size)) {}
 
   size_t advance(size_t bytes) override {
     const FpEnvironment ieee;
@@ -92,6 +98,19 @@ class Encoder final : public BlockEncoder {
   }
 
  private:
+  Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size, const Targets& targets)
+      : code_(targets.pay(raw) ? raw_size : 0),
+        raw_(code_.size() ? code_.data() : raw),
+        raw_size_(raw_size),
+        mixture_(raw_, raw_size, config.table_bits, config.knowledge) {
+    if (code_.size()) {
+      std::memcpy(code_.data(), raw, raw_size);
+      targets.make_absolute(code_.data());
+    }
+    coder_.encode_bit(code_.size() > 0, kCode);
+  }
+
+  Array<uint8_t> code_;  // what is coded instead of the content; empty: nothing
   const uint8_t* raw_;
   size_t raw_size_;
   Mixture<kLevel> mixture_;
@@ -106,13 +125,16 @@ class Decoder final : public BlockDecoder {
       : raw_size_(raw_size),
         raw_(raw_size),
         mixture_(raw_.data(), raw_size, config.table_bits, config.knowledge),
-        coder_(packed, packed_size) {}
+        coder_(packed, packed_size),
+        targets_(raw_size),
+        is_code_(coder_.decode_bit(kCode)) {}
 
   size_t decode(uint8_t* out, size_t bytes) override {
     const FpEnvironment ieee;
     bytes = std::min(bytes, raw_size_ - given_);
     uint8_t* const raw = raw_.data();
-    for (size_t at; (at = mixture_.position()) < given_ + bytes;) {
+    const size_t end = std::min(given_ + bytes + (is_code_ ? Targets::kReach : 0), raw_size_);
+    for (size_t at; (at = mixture_.position()) < end;) {
       const auto match = mixture_.sure_match(Runs::kSureLength);
       if (const size_t run = runs_.ask(match.has_value(), raw_size_ - at)) {
         const bool yes = coder_.decode_bit(runs_.probability());
@@ -131,7 +153,10 @@ class Decoder final : public BlockDecoder {
         mixture_.update(bit);
       }
     }
-    std::memcpy(out, raw + given_, bytes);
+    if (is_code_)
+      targets_.restore(raw, given_, given_ + bytes, out);
+    else
+      std::memcpy(out, raw + given_, bytes);
     given_ += bytes;
     return bytes;
   }
@@ -151,6 +176,8 @@ class Decoder final : public BlockDecoder {
   Pages raw_;
   Mixture<kLevel> mixture_;
   RangeDecoder coder_;
+  Targets targets_;
+  bool is_code_;
   Runs runs_;
 };
 

@@ -33,7 +33,7 @@ struct Parts<5> {
   static constexpr int pixels = 1, direct = 0, matches = 2, sets = 6, apms = 2, apm_bits = 12;
   static constexpr uint32_t match_length[matches] = {7, 4};
   static constexpr int match_bits = 22;
-  static constexpr int selectors[sets] = {256, 1 << 9, 3 << 8, 1 << 11, 7 << 8, 1 << 11};
+  static constexpr int selectors[sets] = {256, 1 << 9, 3 << 8, 1 << 12, 7 << 8, 1 << 12};
   static constexpr bool ssm = false, structure = true;
   static constexpr float rate_start = 0.015f, rate_end = 0.004f;
 };
@@ -44,11 +44,76 @@ struct Parts<6> {
   static constexpr int pixels = 4, direct = 6, matches = 3, sets = 9, apms = 3, apm_bits = 16;
   static constexpr uint32_t match_length[matches] = {12, 7, 4};
   static constexpr int match_bits = 22;
-  static constexpr int selectors[sets] = {256,    1 << 9,  3 << 8,  1 << 11, 7 << 8,
-                                          1 << 11, 1 << 11, 1 << 11, 1 << 11};
+  static constexpr int selectors[sets] = {256,    1 << 9,  3 << 8,  1 << 12, 7 << 8,
+                                          1 << 12, 1 << 12, 1 << 12, 1 << 12};
   static constexpr bool ssm = true, structure = true;
   static constexpr float rate_start = 0.012f, rate_end = 0.002f;
 };
+
+// The hashes of the byte contexts in binary data, the most useful first: a level takes as many as it has. The first six
+// are those of text as well.
+template <int kCount>
+void binary_contexts(const Structure& s, uint32_t* hash) {
+  static_assert(kCount == 10 || kCount == 40);
+  uint32_t salt = 0;
+  const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
+  const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4), c5 = s.back(5), c6 = s.back(6);
+  const uint32_t c7 = s.back(7), c8 = s.back(8);
+  const uint32_t record = s.record, row = s.row;
+  const auto at = [&](size_t distance) { return record ? s.back(distance) : 0; };
+  const uint32_t north = at(record), north2 = at(2 * record), north_west = at(record + 1), north_east = at(record - 1);
+  const uint32_t place = record ? static_cast<uint32_t>(s.pos % record) : 0;
+  const uint32_t above = row ? s.back(row) : 0, above_west = row ? s.back(row + record) : 0;
+  const uint32_t after1 = s.after1[c1], after2 = s.after2[c2 << 8 | c1];
+  const uint32_t in = s.pos & 3;  // the place in a word, and the bytes of that word so far
+  const uint32_t four = c1 | c2 << 8 | c3 << 16 | c4 << 24, begun = in ? four & ((1u << 8 * in) - 1) : 0;
+  uint32_t zeros = 0, equal = 0;  // which of the last bytes are 0, and which as they were a record before
+  for (uint32_t i = 1; i <= 12; ++i) zeros = zeros << 1 | (s.back(i) == 0);
+  for (uint32_t i = 1; i <= 6; ++i) equal = equal << 1 | (s.back(i) == at(record + i));
+
+  add(c1, c2);  // the first six contexts also tell the mixer how much is known
+  add(c1, c2, c3);
+  add(c1, c2, c3, c4);
+  add(c1, c2, c3, c4, c5, c6);
+  add(s.word, c1);
+  add(s.word, s.word1);
+  salt = 64;  // the others mean something else in text
+  add(c2, c3);
+  add(north + c1 - north_west, (north + c1) >> 1);
+  add(2 * north - north2, place, record);
+  add(north, place, record);
+  if constexpr (kCount == 10) return;
+  add(c3, c4);
+  add(place, c1, record);
+  add(c1 & 0xf8, c2 & 0xf8, c3 & 0xf8, c4 & 0xf8);  // opcodes without registers
+  add(c2, c4, c6);
+  add(in, c1, c4);
+  add(c1, c3);
+  add(after2 & 0xffff, c1);
+  add(after1 & 0xffff, c1);
+  add((c1 & 0xf0) | (c2 & 0xf0) << 8 | (c3 & 0xf0) << 16 | c4 << 24);
+  add(north, c1, record);
+  add(north, north2, at(3 * record));
+  add(place, record, c1, c2);
+  add(in, c4, c8);
+  add(north, north2, c1 - north_west);
+  add(zeros, c1);
+  add(in, c1, c2);
+  add(c3, c6);
+  add(c5, c6, c7, c8);
+  add(zeros & 255, c4, in);
+  add(in, begun, s.back(4 + in), s.back(8 + in));
+  add(place, north, equal);
+  add(above + c1 - s.back(row + 1), above);
+  add(above + north - above_west, north);
+  add(above, north, row);
+  add(c4, c5);
+  add(c2, c3, c4);
+  add(four, c5, c6, c7, c8);
+  add(north, north_east, north_west, c1);
+  add(s.expected, c1);
+  add(s.expected, s.expected_for);
+}
 
 // The hashes of a level's byte contexts, in the order that the format fixes; each is salted with its place at levels 5
 // and 6.
@@ -63,6 +128,7 @@ void byte_contexts(const Structure& s, uint32_t* hash) {
     hash[2] = hash_of(4, s.word, c1);
     hash[3] = hash_of(3, c1, c2, c3, c4, c5, c6);
   } else {
+    if (s.binary) return binary_contexts<Parts<kLevel>::hashed>(s, hash);
     uint32_t salt = 0;
     const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
     const uint32_t row = s.record;
@@ -129,33 +195,60 @@ inline void direct_contexts(const Structure& s, uint32_t* hash) {
   hash[5] = hash_of(s.word, s.word1);
 }
 
-// Bits to the left in this row and around this bit in the rows above, as on a bitmap; where no record length shows,
-// sparse bit contexts. context[k] < 2^18. partial: the bits of this byte under a leading 1.
+// The bits around the one to come, where records are rows: to its left in this row, and in the rows above.
+struct Neighbourhood {
+  uint32_t left;       // 16 bits of this row, the last one lowest
+  uint32_t window[6];  // of each row above: the byte at this place between its neighbours
+  uint32_t bits;
+
+  Neighbourhood(const Structure& s, uint32_t partial, int bit_index, uint32_t rows)
+      : bits(static_cast<uint32_t>(bit_index)) {
+    left = s.back(2) << (8 + bits) | s.back(1) << bits | (partial & ((1u << bits) - 1));
+    for (size_t k = 1; k <= rows; ++k) {
+      const size_t distance = k * s.record;
+      window[k] = s.back(distance + 1) << 16 | s.back(distance) << 8 | s.back(distance - 1);
+    }
+  }
+  // In the k-th row above: `before` bits to the left of the one at this place, itself, and `after` bits to its right.
+  uint32_t around(uint32_t k, uint32_t before, uint32_t after) const {
+    return (window[k] >> (15 - bits - after)) & ((1u << (before + 1 + after)) - 1);
+  }
+};
+
+// Contexts of the bits around this one, as on a bitmap; where no record length shows, sparse bit contexts.
+// context[k] < 2^18. partial: the bits of this byte under a leading 1.
 inline constexpr int kPixelBits = 18;
 inline void pixel_contexts(const Structure& s, uint32_t partial, int bit_index, int count, uint32_t* context) {
   constexpr int kShift = 32 - kPixelBits;
-  const uint32_t row = s.record;
-  const uint32_t bits = static_cast<uint32_t>(bit_index);
-  const uint32_t left = s.back(1) << bits | (partial & ((1u << bits) - 1));
-  if (row) {
-    // `before` bits to the left of the one at this distance, itself, and `after` bits to its right.
-    const auto around = [&](size_t distance, uint32_t before, uint32_t after) {
-      const uint32_t window = s.back(distance + 1) << 16 | s.back(distance) << 8 | s.back(distance - 1);
-      return (window >> (15 - bits - after)) & ((1u << (before + 1 + after)) - 1);
-    };
-    const uint32_t near = around(2 * row, 2, 2), wide = around(row, 3, 3);
-    context[0] = (left & 15) | around(row, 2, 2) << 4 | near << 9;
+  if (s.record) {
+    const Neighbourhood n(s, partial, bit_index, 3);
+    const uint32_t near = n.around(2, 2, 2), wide = n.around(1, 3, 3);
+    context[0] = (n.left & 15) | n.around(1, 2, 2) << 4 | near << 9;
     if (count == 1) return;
-    context[1] = hash_of(left & 127, wide, near, 1) >> kShift;
-    context[2] = hash_of(left & 15, around(row, 4, 5), around(2 * row, 3, 3), around(3 * row, 1, 1)) >> kShift;
-    context[3] = hash_of(left & 255, around(row, 3, 4), s.pos % row, 2) >> kShift;
+    context[1] = hash_of(n.left & 127, wide, near, 1) >> kShift;
+    context[2] = hash_of(n.left & 15, n.around(1, 4, 5), n.around(2, 3, 3), n.around(3, 1, 1)) >> kShift;
+    context[3] = hash_of(n.left & 255, n.around(1, 3, 4), s.pos % s.record, 2) >> kShift;
   } else {
+    const uint32_t bits = static_cast<uint32_t>(bit_index), left = s.back(1) << bits | (partial & ((1u << bits) - 1));
     context[0] = left & 0xffff;
     if (count == 1) return;
     context[1] = hash_of(left & 127, s.back(2), bits) >> kShift;
     context[2] = hash_of(left & 15, s.back(4), bits, 5) >> kShift;
     context[3] = hash_of(left & 7, s.back(3), bits, 6) >> kShift;
   }
+}
+
+// What the direct contexts are on a bitmap; these hashes are of single bits.
+inline void raster_contexts(const Neighbourhood& n, uint32_t* hash) {
+  const uint32_t left = n.left;
+  hash[0] = hash_of(left & 255, n.around(1, 4, 4) | n.around(2, 2, 2) << 16);
+  hash[1] = hash_of((left & 15) | n.around(1, 3, 3) << 4 | n.around(2, 3, 3) << 12, n.around(3, 2, 2));
+  hash[2] = hash_of((left & 0xfff) | n.around(1, 1, 2) << 12, 2);
+  hash[3] = hash_of((left & 7) | n.around(1, 5, 6) << 4 | n.around(2, 1, 1) << 20, 3);
+  hash[4] = hash_of((left & 3) | n.around(1, 2, 2) << 2 | n.around(2, 2, 2) << 7 | n.around(3, 2, 2) << 12 |
+                        n.around(4, 2, 2) << 17, n.around(5, 1, 1), 4);
+  hash[5] = hash_of((left & 63) | n.around(1, 4, 5) << 6 | n.around(2, 3, 3) << 16,
+                    n.around(3, 3, 3) | n.around(4, 1, 1) << 8, 5);
 }
 
 }  // namespace ncz::inline NCZ_ISA

@@ -51,15 +51,17 @@ class Mixture {
 
   static constexpr uint32_t kLimit = 1023;  // of the counters
   static constexpr float kRateDecay = 0.99998f;  // of the mixer's learning rate, a bit
+  static constexpr float kBinaryRate = 2.0f;     // times that rate in binary data without regular records
   static constexpr float kLeast = 4.0f;          // least probability given to the coder, in 2^-24
   static constexpr bool kTwoLayers = P::apms > 0;
+  static constexpr bool kAll = P::hashed >= 40;  // binary contexts, with what a match expects and with rows
   using Mixer = std::conditional_t<kTwoLayers, TwoLayerMixer<kInputs, P::sets>, OneLayerMixer<P::sets>>;
 
  public:
   // history: where the block's bytes stand once they are known; it must outlive the mixture.
   // knowledge: what every block starts with, Core::knowledge_size bytes.
   Mixture(const uint8_t* history, size_t raw_size, int table_bits, const uint8_t* knowledge)
-      : past_(history),
+      : past_(history, kAll),
         slots_(slot_bytes(raw_size, table_bits), reinterpret_cast<const BitHistory*>(knowledge)),
         order1_(size_t{1} << 16),
         pixels_(size_t{P::pixels} << kPixelBits),
@@ -112,7 +114,7 @@ class Mixture {
       x[i] = history == BitHistory{} && P::structure ? 0.0f : kStretch.of(counter_[i]->p22());
     }
     for (int i = 0; i < P::direct; ++i) {
-      direct_counter_[i] = &direct_[i][hash_step(direct_hash_[i], partial_) >> direct_shift_];
+      direct_counter_[i] = &direct_[i][bit_hash(i) >> direct_shift_];
       x[kDirect + i] = kStretch.of(direct_counter_[i]->p22());
     }
     for (int i = 0; i < P::matches; ++i)
@@ -137,7 +139,7 @@ class Mixture {
   }
 
   void update(int bit) {
-    mixer_.update(bit, mixed_, rate_);
+    mixer_.update(bit, mixed_, past_.binary && !past_.regular && !past_.raster ? rate_ * kBinaryRate : rate_);
     rate_ = P::rate_end + (rate_ - P::rate_end) * kRateDecay;
     for (int i = 0; i < kHistoried; ++i) {
       counter_[i]->update(bit, kLimit);
@@ -175,6 +177,7 @@ class Mixture {
   void skip(size_t count) {
     for (size_t i = 0; i < count; ++i) past_.advance(false);
     matches_[0].skip(count);
+    for (int i = 1; i < P::matches; ++i) matches_[i].drop();
     begin_byte();
   }
 
@@ -206,10 +209,16 @@ class Mixture {
   void begin_byte() {
     partial_ = 1;
     bit_index_ = 0;
+    if constexpr (kAll) {
+      update_matches();
+      const MatchModel* match = &matches_[0];
+      while (match != &matches_[P::matches - 1] && !match->length()) ++match;
+      past_.expected = match->expected_byte();
+      past_.expected_for = match->bucket();
+    }
     byte_contexts<kLevel>(past_, hash_);
     for (int i = 0; i < kHashed; ++i) slots_.prefetch(hash_[i]);
-    if (past_.pos > 0)  // while the lines come
-      for (MatchModel& match : matches_) match.update_byte(past_.history, past_.pos);
+    if constexpr (!kAll) update_matches();  // while the lines come
     if constexpr (P::direct > 0) direct_contexts(past_, direct_hash_);
     order1_hash_ = hash_of(past_.back(1));
     order2_hash_ = hash_step(order1_hash_, past_.back(2));
@@ -220,6 +229,10 @@ class Mixture {
       ssm_->predict(sums_);
       walk_.emplace(kBytes, sums_);
     }
+  }
+  void update_matches() {
+    if (past_.pos > 0)
+      for (MatchModel& match : matches_) match.update_byte(past_.history, past_.pos, past_.binary);
   }
   void prefetch_low_nibble() const {  // both lines that the next bit can lead to
     for (int i = 0; i < kHashed; ++i)
@@ -235,13 +248,21 @@ class Mixture {
     if constexpr (P::pixels > 0) {
       uint32_t context[4];
       pixel_contexts(past_, partial_, bit_index_, P::pixels, context);
+      pixel_ = context[0];
+      if constexpr (P::direct > 0)
+        if (past_.raster) raster_contexts(Neighbourhood(past_, partial_, bit_index_, 5), direct_hash_);
       for (int i = 0; i < P::pixels; ++i)
         state_[kPixel + i] = pixels_.data() + (static_cast<size_t>(i) << kPixelBits) + context[i];
     }
   }
 
+  // The hash of a direct context with the bits of this byte.
+  uint32_t bit_hash(int i) const { return past_.raster ? direct_hash_[i] : hash_step(direct_hash_[i], partial_); }
+
   void select(int* selected) const {
     const int partial = static_cast<int>(partial_);
+    // A set of 2^12 weight vectors holds those of text, and those of other data behind them.
+    const auto other = [](uint32_t value) { return static_cast<int>(1u << 11 | (value & ((1u << 11) - 1))); };
     const auto expected = [&](const MatchModel& match) {
       return match.expected_bit() < 0 ? 0 : static_cast<int>(match.bucket()) * 2 + match.expected_bit();
     };
@@ -257,22 +278,53 @@ class Mixture {
       selected[3] = c2 << 3 | bit_index_;
       selected[4] = known << 8 | partial;
       selected[5] = (c3 >> 5) << 8 | (c1 >> 5) << 5 | (c2 >> 5) << 2 | bit_index_ >> 1;
+      if (past_.raster) {
+        const Neighbourhood n(past_, partial_, bit_index_, 3);
+        selected[3] = other((n.left & 7) | n.around(1, 2, 2) << 3 | n.around(2, 1, 1) << 8);
+        selected[5] = other((n.left & 3) | n.around(1, 1, 1) << 2 | n.around(2, 1, 1) << 5 | n.around(3, 1, 1) << 8);
+      }
     }
     if constexpr (P::sets > 6) {
+      const uint32_t bit_index = static_cast<uint32_t>(bit_index_), record = past_.record ? past_.record : 4;
+      if (past_.raster) {
+        selected[6] = other(pixel_ >> 3);
+        selected[7] = other(pixel_);
+        selected[8] = other(past_.back(record) << 3 | bit_index);
+        return;
+      }
+      if (past_.binary) {
+        uint32_t zeros = 0;
+        for (size_t i = 1; i <= 6; ++i) zeros = zeros << 1 | (past_.back(i) == 0);
+        selected[6] = other(static_cast<uint32_t>(past_.pos % record) << 3 | bit_index);
+        selected[7] = other(past_.back(record) << 3 | bit_index);
+        selected[8] = other(zeros << 5 | static_cast<uint32_t>(past_.pos & 3) << 3 | bit_index);
+        return;
+      }
       selected[6] = static_cast<int>(past_.classes & 255) << 3 | bit_index_;
       selected[7] = static_cast<int>(past_.word >> 24) << 3 | bit_index_;
       selected[8] = static_cast<int>(past_.open & 255) << 3 | bit_index_;
     }
   }
 
-  // The final probability: the mixer's, averaged with its refinements in contexts of one, two and three bytes.
+  // The final probability: the mixer's, averaged with its refinements in contexts of one, two and three bytes; in
+  // binary data of the expected byte instead of three, on a bitmap of the bits around.
   float refine(float stretched) {
     if constexpr (P::apms == 0) {
       return mixed_;
     } else {
       const float by1 = apms_[0].refine(stretched, hash_step(order1_hash_, partial_));
+      if (past_.raster) {
+        if constexpr (P::apms == 2) return (mixed_ * 2.0f + by1 + apms_[1].refine(stretched, hash_of(pixel_))) * 0.25f;
+        const float wide = apms_[1].refine(stretched, direct_hash_[1]);
+        const float long_left = apms_[P::apms - 1].refine(stretched, direct_hash_[0]);
+        return mixed_ * 0.5f + (by1 + wide + long_left) * (1.0f / 6.0f);
+      }
       const float by2 = apms_[1].refine(stretched, hash_step(order2_hash_, partial_));
       if constexpr (P::apms == 2) return mixed_ * 0.25f + by1 * 0.25f + by2 * 0.5f;
+      if (past_.binary) {
+        const float by_match = apms_[P::apms - 1].refine(stretched, hash_of(past_.expected, partial_));
+        return mixed_ * 0.4f + (by1 + by2 + by_match) * 0.2f;
+      }
       const float by3 = apms_[P::apms - 1].refine(stretched, hash_step(order3_hash_, partial_));
       return (mixed_ + by1 + by2 + by3) * 0.25f;
     }
@@ -302,6 +354,7 @@ class Mixture {
 
   uint32_t partial_ = 1;  // the bits of this byte under a leading 1
   int bit_index_ = 0;
+  uint32_t pixel_ = 0;  // the first of the pixel contexts
   uint32_t order1_hash_ = 0, order2_hash_ = 0, order3_hash_ = 0;
   float mixed_ = 0.5f, rate_ = P::rate_start;
 };

@@ -1,8 +1,9 @@
 """One block through the mixture and a range coder, in both directions.
 
 Encoder and decoder are one sequence of questions. An encoder answers them from the content and codes the
-answers; a decoder reads the answers. Where the longest match has lasted long, a question is about a whole
-run: are the next bytes what the match expects?
+answers; a decoder reads the answers. The first is whether the block is x86 code; if so, the others are about
+code with absolute targets. Where the longest match has lasted long, a question is about a whole run: are the
+next bytes what the match expects?
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from typing import Protocol
 from nczip.reference.counters import ONE, Counter
 from nczip.reference.mixture import Mixture
 from nczip.reference.range_coder import RangeEncoder
+from nczip.reference.targets import make_absolute, pay, restore
 
 SURE_LENGTH = 400  # bytes that a match must have lasted
 SHORTEST, LONGEST = 6, 16  # log2 of the bytes of a run
 RUN_LIMIT = 255  # of the counters of runs
+CODE = 1 << 16  # probability that a block is x86 code, in 2^-24
 LEAST_RUN = 256  # least probability of either answer about a run, in 2^-24
 
 
@@ -29,17 +32,24 @@ class BitDecoder(Protocol):
 
 @dataclass(frozen=True)
 class Question:
-    """Is the next bit of byte ``position`` a 1? Or, with ``run``: are these the bytes from ``position``?"""
+    """Is the next bit of byte ``position`` a 1? Or, with ``run``: are these the bytes from ``position``?
+
+    Or, with ``is_code``: is it x86 code?
+    """
 
     p1: int  # probability of yes in units of 2^-24
     position: int
     bit_index: int = 0  # bits of the byte that are known
     run: bytes = b""
+    is_code: bool = False
 
-    def answer(self, content: bytes) -> bool:
+    def answer(self, coded: bytes, is_code: bool) -> bool:
+        """``coded``: the content, with absolute targets if it is code."""
+        if self.is_code:
+            return is_code
         if self.run:
-            return content.startswith(self.run, self.position)
-        return bool(content[self.position] >> 7 - self.bit_index & 1)
+            return coded.startswith(self.run, self.position)
+        return bool(coded[self.position] >> 7 - self.bit_index & 1)
 
 
 @dataclass
@@ -73,6 +83,7 @@ def questions(level: int, table_bits: int, raw_size: int) -> Generator[Question,
     """Asks about a block until all of it is known; returns its content."""
     mixture, runs = Mixture(level, table_bits, raw_size), Runs()
     history = mixture.past.history
+    is_code = yield Question(CODE, 0, is_code=True)
     while len(history) < raw_size:
         longest = mixture.matches[0]
         if longest.length < SURE_LENGTH:
@@ -88,7 +99,7 @@ def questions(level: int, table_bits: int, raw_size: int) -> Generator[Question,
         for bit_index in range(8):
             bit = yield Question(mixture.predict(), len(history), bit_index)
             mixture.update(int(bit))
-    return bytes(history)
+    return restore(bytes(history)) if is_code else bytes(history)
 
 
 def repeated(history: bytearray, pointer: int, count: int) -> bytes:
@@ -100,11 +111,13 @@ def repeated(history: bytearray, pointer: int, count: int) -> bytes:
 def encode_block(level: int, table_bits: int, content: bytes) -> bytes:
     """The packed bytes of a block."""
     coder = RangeEncoder()
+    is_code = pay(content)
+    coded = make_absolute(content) if is_code else content
     asked = questions(level, table_bits, len(content))
     try:
         question = next(asked)
         while True:
-            yes = question.answer(content)
+            yes = question.answer(coded, is_code)
             coder.encode_bit(int(yes), question.p1)
             question = asked.send(yes)
     except StopIteration:

@@ -8,6 +8,9 @@ from nczip.reference.hashing import hash_of
 BUCKETS = 32
 MAX_LENGTH = 65535
 MAX_VERIFIED = 400  # bytes that a new match is compared back
+MAX_MISSES = 4  # among the last 16 bytes: with more, a match is given up
+TRUSTS = 4  # kinds of matches: no, one, two, more misses among those bytes
+LASTS_IN_TEXT = 16  # bytes of a match that may go on behind a wrong one
 
 
 def bucket_of(length: int) -> int:
@@ -26,7 +29,9 @@ def bucket_of(length: int) -> int:
 class MatchModel:
     """Follows one earlier occurrence of at least ``min_length`` bytes.
 
-    While ``length`` is not 0, the last ``length`` bytes (or more) stood before ``history[pointer]``.
+    While ``length`` is not 0, the last ``length`` bytes (or more) stood before ``history[pointer]``. Records
+    of binary data are often alike but for some bytes, so a match goes on behind one that differs; in text
+    only a long one is worth that.
     """
 
     def __init__(self, min_length: int, table_bits: int) -> None:
@@ -35,37 +40,60 @@ class MatchModel:
         self.last: dict[int, int] = {}  # position after the last occurrence, by hash
         self.pointer = 0
         self.length = 0
+        self.misses = (
+            0  # a bit for each of the last 16 bytes, the last one lowest: 1 where the match was wrong
+        )
         self.expected_bit: int | None = None
         self.counters = [
-            [Counter(ONE // (bucket + 3)), Counter(ONE - ONE // (bucket + 3))] for bucket in range(BUCKETS)
+            [[Counter(ONE // (bucket + 3)), Counter(ONE - ONE // (bucket + 3))] for bucket in range(BUCKETS)]
+            for _ in range(TRUSTS)
         ]
 
     @property
     def bucket(self) -> int:
         return bucket_of(self.length)
 
-    def learn(self, history: bytearray) -> None:
+    def learn(self, history: bytearray, binary: bool) -> None:
         """The last byte of ``history``, all bytes so far, has become known."""
         position = len(history)
-        if self.length and history[self.pointer] == history[-1]:
-            self.length = min(self.length + 1, MAX_LENGTH)
-            self.pointer += 1
-        else:
-            self.length = 0
+        if self.length:
+            self.follow(right=history[self.pointer] == history[-1], binary=binary)
         if position < self.min_length:
             return
         key = hash_of(*reversed(history[-self.min_length :])) >> self.shift
-        if not self.length and key in self.last:
-            self.pointer = self.last[key]
-            self.length = common_suffix(history, self.pointer)
-            if self.length < self.min_length:
-                self.length = 0
+        if self.length < self.min_length and key in self.last:
+            pointer = self.last[key]
+            length = common_suffix(history, pointer)
+            if length >= self.min_length:
+                if not self.length or pointer != self.pointer:
+                    self.misses = 0
+                self.pointer, self.length = pointer, length
         self.last[key] = position
+
+    def follow(self, right: bool, binary: bool) -> None:
+        """One byte on. ``right``: it was the expected one."""
+        if right:
+            self.misses = self.misses << 1 & 0xFFFF
+            self.length = min(self.length + 1, MAX_LENGTH)
+            self.pointer += 1
+            return
+        may_go_on = binary or self.misses or self.length >= LASTS_IN_TEXT
+        if may_go_on:
+            self.misses = (self.misses << 1 | 1) & 0xFFFF
+        if may_go_on and self.misses.bit_count() <= MAX_MISSES:
+            self.length = 1
+            self.pointer += 1
+        else:
+            self.length = 0
 
     def skip(self, count: int) -> None:
         """``count`` bytes came as expected; the ``learn`` that follows goes the last step of them."""
         self.pointer += count - 1
         self.length = min(self.length + count - 1, MAX_LENGTH)
+
+    def drop(self) -> None:
+        """Bytes came that this model was not told of."""
+        self.length = 0
 
     def expect(self, history: bytearray, partial: int, bit_index: int) -> float:
         """The stretched probability of a 1, or 0 where nothing is expected.
@@ -79,11 +107,15 @@ class MatchModel:
                 self.expected_bit = expected >> 7 - bit_index & 1
         if self.expected_bit is None:
             return 0.0
-        return stretched(self.counters[self.bucket][self.expected_bit].p)
+        return stretched(self.counter(self.expected_bit).p)
 
     def update(self, bit: int) -> None:
         if self.expected_bit is not None:
-            self.counters[self.bucket][self.expected_bit].update(bit)
+            self.counter(self.expected_bit).update(bit)
+
+    def counter(self, expected_bit: int) -> Counter:
+        trust = min(self.misses.bit_count(), TRUSTS - 1)
+        return self.counters[trust][self.bucket][expected_bit]
 
 
 def common_suffix(history: bytearray, end: int) -> int:

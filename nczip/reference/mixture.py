@@ -11,7 +11,13 @@ from nczip.reference.apm import Apm
 from nczip.reference.arithmetic import squash
 from nczip.reference.bit_history import EMPTY, Histories, after
 from nczip.reference.cdf import Walk
-from nczip.reference.contexts import byte_contexts, direct_contexts, pixel_contexts
+from nczip.reference.contexts import (
+    Neighbourhood,
+    byte_contexts,
+    direct_contexts,
+    pixel_contexts,
+    raster_contexts,
+)
 from nczip.reference.counters import ONE, Counter, HistoryMap, quick_squash, stretched
 from nczip.reference.hash_slots import HashSlots
 from nczip.reference.hashing import hash_of, hash_step
@@ -25,6 +31,7 @@ from nczip.reference.structure import Structure
 TOTAL = np.float32(2**24)  # of the coder's probabilities
 LEAST = np.float32(4)  # least probability given to the coder, in 2^-24
 RATE_DECAY = np.float32(0.99998)  # of the mixer's learning rate, a bit
+BINARY_RATE = np.float32(2)  # times that rate in binary data without regular records
 BIAS = 0.5  # the last input
 BYTES = [bytes([value]) for value in range(256)]  # the vocabulary of the SSM
 
@@ -59,16 +66,23 @@ class Mixture:
         """All bytes so far are known: look up the contexts of the next one."""
         self.partial = 1  # the bits of this byte under a leading 1
         self.bit_index = 0  # how many there are
-        self.hashes = byte_contexts(self.level, self.past)
-        self.find_slots()
         if self.past.position:
             for match in self.matches:
-                match.learn(self.past.history)
+                match.learn(self.past.history, self.past.binary)
+        self.tell_expected()
+        self.hashes = byte_contexts(self.level, self.past)
+        self.find_slots()
         self.direct_hashes = direct_contexts(self.past)[: self.parts.direct]
         self.apm_hashes = [hash_of(*map(self.past.back, range(1, n + 2))) for n in range(self.parts.apms)]
         if self.ssm:
             self.walk = Walk(BYTES, self.ssm.predict())
         self.find_places()
+
+    def tell_expected(self) -> None:
+        """What the first match model that follows anything expects, with 256 added; 0: nothing."""
+        match = next((match for match in self.matches if match.length), self.matches[-1])
+        self.past.expected = self.past.history[match.pointer] | 256 if match.length else 0
+        self.past.expected_for = match.bucket
 
     def find_slots(self) -> None:
         self.nibbles = [
@@ -77,6 +91,11 @@ class Mixture:
 
     def find_places(self) -> None:
         """Where the histories of this bit's contexts stand: (table, key), in the order of the inputs."""
+        self.pixel_contexts = pixel_contexts(self.past, self.partial, self.bit_index, self.parts.pixels)
+        if self.past.raster:
+            self.bit_hashes = raster_contexts(self.past, self.partial, self.bit_index)[: self.parts.direct]
+        else:
+            self.bit_hashes = [hash_step(context, self.partial) for context in self.direct_hashes]
         seen = self.bit_index % 4  # bits of this nibble
         node = (1 << seen) - 1 + self.partial % (1 << seen)
         self.places = [
@@ -85,7 +104,7 @@ class Mixture:
             (self.order1, self.past.back(1) << 8 | self.partial),
             *zip(
                 self.pixels,
-                pixel_contexts(self.past, self.partial, self.bit_index, self.parts.pixels),
+                self.pixel_contexts,
                 strict=True,
             ),
         ]
@@ -116,8 +135,8 @@ class Mixture:
 
     def opinions_of_direct(self) -> list[float]:
         counters = [
-            table.setdefault(hash_step(context, self.partial) >> self.direct_shift, Counter())
-            for table, context in zip(self.direct, self.direct_hashes, strict=True)
+            table.setdefault(context >> self.direct_shift, Counter())
+            for table, context in zip(self.direct, self.bit_hashes, strict=True)
         ]
         self.counters += counters
         return [stretched(counter.p) for counter in counters]
@@ -126,7 +145,10 @@ class Mixture:
         return [stretched(self.walk.one * ONE // self.walk.total)] if self.ssm else []
 
     def select(self) -> list[int]:
-        """Which weight vector each selector picks."""
+        """Which weight vector each selector picks.
+
+        A set of 2^12 vectors holds those of text, and those of other data behind them.
+        """
         past, partial, bit_index = self.past, self.partial, self.bit_index
         c1, c2, c3 = past.back(1), past.back(2), past.back(3)
         longest = self.matches[0]
@@ -145,7 +167,35 @@ class Mixture:
             past.word >> 24 << 3 | bit_index,
             (past.open & 255) << 3 | bit_index,
         ]
+        if past.raster:
+            selected[3], *selected[5:] = map(other, self.select_in_raster())
+        elif past.binary:
+            selected[6:] = map(other, self.select_in_binary())
         return selected[: len(self.parts.selectors)]
+
+    def select_in_raster(self) -> tuple[int, ...]:
+        """Selectors 3 and from 5 on."""
+        n = Neighbourhood(self.past, self.partial, self.bit_index)
+        pixel = self.pixel_contexts[0]
+        return (
+            n.left & 7 | n.around(1, 2, 2) << 3 | n.around(2, 1, 1) << 8,
+            n.left & 3 | n.around(1, 1, 1) << 2 | n.around(2, 1, 1) << 5 | n.around(3, 1, 1) << 8,
+            pixel >> 3,
+            pixel,
+            self.past.back(self.past.record) << 3 | self.bit_index,
+        )
+
+    def select_in_binary(self) -> tuple[int, ...]:
+        """Selectors from 6 on."""
+        past, record = self.past, self.past.record or 4
+        zeros = 0
+        for distance in range(1, 7):
+            zeros = zeros << 1 | (past.back(distance) == 0)
+        return (
+            past.position % record << 3 | self.bit_index,
+            past.back(record) << 3 | self.bit_index,
+            zeros << 5 | past.position % 4 << 3 | self.bit_index,
+        )
 
     def sureness(self) -> int:
         """0 to 3, by the length of the longest match where it expects a bit."""
@@ -155,21 +205,37 @@ class Mixture:
         return 1 + (longest.length >= 16) + (longest.length >= 64)
 
     def refine(self, x: np.float32) -> np.float32:
-        """The final probability: the mixer's, averaged with refinements in contexts of one to three bytes."""
-        quarter = np.float32(0.25)
-        refined = [
-            apm.refine(x, hash_step(context, self.partial))
-            for apm, context in zip(self.apms, self.apm_hashes, strict=True)
-        ]
+        """The final probability: the mixer's, averaged with refinements in contexts of one to three bytes.
+
+        In binary data of the expected byte instead of three, on a bitmap of the bits around.
+        """
+        contexts = [hash_step(context, self.partial) for context in self.apm_hashes]
+        if self.parts.apms and self.past.raster:
+            contexts[1:] = [hash_of(self.pixel_contexts[0])] if len(contexts) == 2 else self.bit_hashes[1::-1]
+        elif len(contexts) == 3 and self.past.binary:
+            contexts[2] = hash_of(self.past.expected, self.partial)
+        refined = [apm.refine(x, context) for apm, context in zip(self.apms, contexts, strict=True)]
+        return self.averaged(refined)
+
+    def averaged(self, refined: list[np.float32]) -> np.float32:
+        quarter, half = np.float32(0.25), np.float32(0.5)
         if not refined:
             return self.mixed
         if len(refined) == 2:
-            return self.mixed * quarter + refined[0] * quarter + refined[1] * np.float32(0.5)
+            if self.past.raster:
+                return (self.mixed * np.float32(2) + refined[0] + refined[1]) * quarter
+            return self.mixed * quarter + refined[0] * quarter + refined[1] * half
+        three = refined[0] + refined[1] + refined[2]
+        if self.past.raster:
+            return self.mixed * half + three * (np.float32(1) / np.float32(6))
+        if self.past.binary:
+            return self.mixed * np.float32(0.4) + three * np.float32(0.2)
         return (self.mixed + refined[0] + refined[1] + refined[2]) * quarter
 
     def update(self, bit: int) -> None:
         """The bit that came after ``predict``."""
-        self.mixer.update(bit, self.mixed, self.rate)
+        irregular = self.past.binary and not self.past.regular and not self.past.raster
+        self.mixer.update(bit, self.mixed, self.rate * BINARY_RATE if irregular else self.rate)
         self.rate = self.parts.rate_end + (self.rate - self.parts.rate_end) * RATE_DECAY
         for counter in self.counters:
             counter.update(bit)
@@ -203,7 +269,14 @@ class Mixture:
         for byte in expected:
             self.past.append(byte, whole=False)
         self.matches[0].skip(len(expected))
+        for match in self.matches[1:]:
+            match.drop()
         self.begin_byte()
+
+
+def other(value: int) -> int:
+    """The number of a weight vector for data that is not text."""
+    return 1 << 11 | value & (1 << 11) - 1
 
 
 def log2_at_least(size: int, least: int, most: int) -> int:

@@ -14,6 +14,7 @@
 #include "match.hpp"
 #include "mixer.hpp"
 #include "structure.hpp"
+#include "targets.hpp"
 
 using namespace ncz;
 
@@ -76,7 +77,7 @@ void matches(const std::vector<uint8_t>& content) {
   MatchModel match;
   match.start(4, 12);
   for (size_t pos = 1; pos <= content.size(); ++pos) {
-    match.update_byte(content.data(), pos);
+    match.update_byte(content.data(), pos, pos % 1000 < 500);
     std::printf("match %" PRIu32 " %" PRIu32 "\n", match.length(), match.length() ? match.pointer() : 0);
     const uint32_t next = pos < content.size() ? content[pos] : 0;
     for (int i = 0; i < 8; ++i) {
@@ -95,7 +96,7 @@ void contexts(const Structure& s) {
 }
 
 void all_contexts(const std::vector<uint8_t>& content) {
-  Structure s(content.data());
+  Structure s(content.data(), true);
   for (uint8_t byte : content) {
     const bool last = s.pos + 150 >= content.size();
     if (s.pos < 150 || last || s.pos % 16 == 0) {
@@ -108,8 +109,15 @@ void all_contexts(const std::vector<uint8_t>& content) {
       const int bit = static_cast<int>(s.pos % 8);
       pixel_contexts(s, (byte | 256u) >> (8 - bit), bit, 4, pixels);
       for (uint32_t p : pixels) std::printf("contexts %" PRIu32 "\n", p);
+      if (s.record) {
+        raster_contexts(Neighbourhood(s, (byte | 256u) >> (8 - bit), bit, 5), hash);
+        for (uint32_t h : hash) std::printf("contexts %" PRIu32 "\n", h);
+      }
     }
     s.advance(s.pos % 700 != 699);
+    s.expected = (byte * 7u) & 511;
+    s.expected_for = byte & 31u;
+    std::printf("structure %" PRIu32 " %" PRIu32 " %d %d %d\n", s.record, s.row, s.binary, s.regular, s.raster);
   }
 }
 
@@ -133,6 +141,13 @@ Array<int16_t> initial(size_t count) {
   Array<int16_t> weights(count);
   for (size_t i = 0; i < count; ++i) weights[i] = static_cast<int16_t>(i * 37 % 1601 - 400);
   return weights;
+}
+
+void targets(std::vector<uint8_t> content) {
+  const Targets targets(content.size());
+  std::printf("targets %d\n", targets.pay(content.data()));
+  targets.make_absolute(content.data());
+  for (uint8_t byte : content) std::printf("targets %d\n", byte);
 }
 
 void one_layer() {
@@ -179,6 +194,7 @@ int main(int argc, char** argv) {
   slots();
   matches(content);
   all_contexts(content);
+  targets(content);
   one_layer();
   two_layers();
   apm();

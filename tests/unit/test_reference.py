@@ -66,6 +66,14 @@ int main(int argc, char **argv) {
     # Matches that fail after 63, 64 and 31 bytes.
     "near repeats": PROSE[:170] + with_errors(PROSE[:170], 64, 129, 161) + TAIL,
     "random": NOISE[-120:],
+    # Binary from 512 bytes on; at 1,024 bytes the rows of a bitmap are found.
+    "bitmap": b"".join(NOISE[:96] + bytes([i]) for i in range(10))
+    + b"".join(bytes([i, 0x10 << i % 3, 0xFF]) + NOISE[3:97] for i in range(3)),
+    # Calls of a few targets.
+    "x86 code": b"".join(
+        b"\xe8" + (i % 3 * 100 - 8 * i - 5).to_bytes(4, "little", signed=True) + b"\x89\xc7\x50"
+        for i in range(30)
+    ),
 }
 
 
@@ -81,7 +89,7 @@ def content_by_core(config: bytes, raw_size: int, packed: bytes) -> bytes:
     return _core.MixtureDecoder(config, raw_size, packed, knowledge.load()).decode(raw_size)
 
 
-LONG = ("records", "repeats, twice")  # not at level 6, which is slow
+LONG = ("records", "repeats, twice", "bitmap")  # not at level 6, which is slow
 
 
 @pytest.mark.parametrize(

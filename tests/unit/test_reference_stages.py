@@ -15,7 +15,7 @@ import pytest
 from nczip.reference.apm import Apm
 from nczip.reference.arithmetic import LANES, squash
 from nczip.reference.bit_history import EMPTY, after
-from nczip.reference.contexts import byte_contexts, direct_contexts, pixel_contexts
+from nczip.reference.contexts import byte_contexts, direct_contexts, pixel_contexts, raster_contexts
 from nczip.reference.counters import STRETCH, Counter, HistoryMap, quick_squash
 from nczip.reference.hash_slots import HashSlots
 from nczip.reference.hashing import GOLDEN
@@ -23,6 +23,7 @@ from nczip.reference.known import LINE, LINES, UNIT
 from nczip.reference.match import MatchModel
 from nczip.reference.mixer import FINAL_CONTEXTS, Mixer
 from nczip.reference.structure import Structure
+from nczip.reference.targets import make_absolute, pay, restore
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parents[1] / "nczip" / "native"
@@ -36,7 +37,10 @@ Lines = list[tuple[int, ...]]
 
 
 def content() -> bytes:
-    """4,000 bytes: noise that repeats a little; words, lines and brackets; records of 20 bytes; a repeat."""
+    """12,903 bytes: noise that repeats a little; words, lines and brackets; records of 20 bytes; a repeat.
+
+    Then a bitmap of 80 bytes a row; text again; pixels of 3 bytes in rows of 72; x86 code.
+    """
     noise = bytearray(hashlib.shake_256(b"noise").digest(1024))
     for i in range(100, 1000, 20):  # just enough for a record length
         noise[i] = noise[i - 37]
@@ -48,7 +52,36 @@ def content() -> bytes:
         for i in range(70)
     )
     text = b"".join(lines)
-    return (bytes(noise) + text + b"".join(records) + text)[:4000]
+    start = (bytes(noise) + text + b"".join(records) + text)[:4000] + bitmap() + text * 3 + pixels()
+    return start + code(len(start))
+
+
+def bitmap() -> bytes:
+    """Rows that differ in a byte."""
+    row, rows = bytearray(hashlib.shake_256(b"row").digest(80)), b""
+    for i in range(34):
+        row[i * 7 % 80] ^= 0x10
+        rows += row
+    return rows
+
+
+def pixels() -> bytes:
+    """Upper halves of bytes stay the same from row to row, and colours for four pixels."""
+    colours = hashlib.shake_256(b"colours").digest(18)
+    row = [colours[x // 4 * 3 + channel] & 0xF0 for x in range(24) for channel in range(3)]
+    return bytes(high | (y * 5 + i % 3) % 16 for y in range(40) for i, high in enumerate(row))
+
+
+def code(start: int) -> bytes:
+    """Calls of, and pointers to, a few targets."""
+    code = bytearray()
+    for i in range(70):
+        opcode = b"\xe8" if i % 3 else b"\x48\x8d\x3d"
+        following = start + len(code) + len(opcode) + 4
+        code += (
+            opcode + (i * i % 7 * 900 - following).to_bytes(4, "little", signed=True) + bytes([0x50 + i % 8])
+        )
+    return bytes(code)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +169,7 @@ def test_match(core: dict[str, Lines]) -> None:
     match, seen, whole = MatchModel(4, 12), [], content()
     for position in range(1, len(whole) + 1):
         history = bytearray(whole[:position])
-        match.learn(history)
+        match.learn(history, binary=position % 1000 < 500)
         seen.append((match.length, match.pointer if match.length else 0))
         following = (whole + b"\0")[position] | 256
         for i in range(8):
@@ -148,7 +181,7 @@ def test_match(core: dict[str, Lines]) -> None:
 
 
 def test_contexts(core: dict[str, Lines]) -> None:
-    past, seen, whole, records = Structure(), [], content(), set()
+    past, seen, found, whole = Structure(), [], [], content()
     for position, byte in enumerate(whole):
         if position < 150 or position + 150 >= len(whole) or position % 16 == 0:
             for level in (4, 5, 6):
@@ -156,10 +189,22 @@ def test_contexts(core: dict[str, Lines]) -> None:
             seen += direct_contexts(past)
             known = position % 8
             seen += pixel_contexts(past, (byte | 256) >> 8 - known, known, 4)
+            if past.record:
+                seen += raster_contexts(past, (byte | 256) >> 8 - known, known)
         past.append(byte, whole=position % 700 != 699)
-        records.add(past.record)
-    assert records == {0, 20, 37, 57}
+        past.expected, past.expected_for = byte * 7 % 512, byte % 32
+        found.append((past.record, past.row, past.binary, past.regular, past.raster))
+    assert {record for record, *_ in found} == {0, 3, 20, 37, 57, 80, 220, 945}
+    # (record, row, binary, regular, raster): pixels, a bitmap, and text after it
+    assert {(3, 72, True, True, False), (80, 0, True, True, True), (80, 0, False, False, False)} < set(found)
     assert [(x,) for x in seen] == core["contexts"]
+    assert found == core["structure"]
+
+
+def test_targets(core: dict[str, Lines]) -> None:
+    pays, *changed = (value for (value,) in core["targets"])
+    assert (pay(content()), make_absolute(content())) == (bool(pays), bytes(changed))
+    assert restore(bytes(changed)) == content()
 
 
 @pytest.mark.parametrize(
