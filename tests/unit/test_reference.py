@@ -89,7 +89,7 @@ def content_by_core(config: bytes, raw_size: int, packed: bytes) -> bytes:
     return _core.MixtureDecoder(config, raw_size, packed, knowledge.load()).decode(raw_size)
 
 
-LONG = ("records", "repeats, twice", "bitmap")  # not at level 6, which is slow
+LONG = ("records", "repeats, twice")  # not at level 6, which is slow
 
 
 @pytest.mark.parametrize(
