@@ -52,27 +52,34 @@ class Array {
   size_t size_ = 0;
 };
 
-// The same, growing at its end.
+// The same, growing at its end; what it has no values in yet takes no memory.
 template <typename T>
 class GrowingArray {
+  static_assert(std::is_trivially_copyable_v<T>);
+
  public:
+  GrowingArray() = default;
+  ~GrowingArray() { std::free(data_); }
+  GrowingArray(const GrowingArray&) = delete;
+  GrowingArray& operator=(const GrowingArray&) = delete;
+
   void push_back(T value) {
-    if (size_ == array_.size()) {
-      Array<T> larger(size_ ? size_ * 2 : 1024);
-      if (size_) std::memcpy(static_cast<void*>(larger.data()), array_.data(), size_ * sizeof(T));
-      array_ = std::move(larger);
+    if (size_ == room_) {
+      room_ = room_ ? room_ * 2 : 1024;
+      void* const larger = std::realloc(data_, room_ * sizeof(T));
+      if (!larger) throw std::bad_alloc();
+      data_ = static_cast<T*>(larger);
     }
-    array_[size_++] = value;
+    data_[size_++] = value;
   }
-  void pop_back() { --size_; }
-  const T* data() const { return array_.data(); }
+  T* data() { return data_; }
   size_t size() const { return size_; }
-  T& operator[](size_t i) { return array_[i]; }
-  const T& operator[](size_t i) const { return array_[i]; }
+  T& operator[](size_t i) { return data_[i]; }
+  const T& operator[](size_t i) const { return data_[i]; }
 
  private:
-  Array<T> array_;
-  size_t size_ = 0;
+  T* data_ = nullptr;
+  size_t size_ = 0, room_ = 0;
 };
 
 }  // namespace ncz::inline NCZ_ISA

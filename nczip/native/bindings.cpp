@@ -7,29 +7,13 @@
 #include <stdexcept>
 #include <vector>
 
+#include "buffer.hpp"
 #include "isa.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace {
-
-// A view of any object with the buffer protocol, released with the object that holds it.
-class Buffer {
- public:
-  explicit Buffer(nb::handle object, int flags = PyBUF_SIMPLE) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, flags) != 0) throw nb::python_error();
-  }
-  ~Buffer() { PyBuffer_Release(&view_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-  const uint8_t* data() const { return static_cast<const uint8_t*>(view_.buf); }
-  uint8_t* writable() const { return static_cast<uint8_t*>(view_.buf); }
-  size_t size() const { return static_cast<size_t>(view_.len); }
-
- private:
-  Py_buffer view_;
-};
 
 constexpr uint8_t kConfigVersion = 2;
 constexpr size_t kMaxBlock = size_t{1} << 28;  // NCZ1's limit
@@ -136,10 +120,12 @@ class MixtureDecoder {
 
 }  // namespace
 
-void define_stages(nb::module_& core);  // bindings_stages.cpp
+void define_stages(nb::module_& core);    // bindings_stages.cpp
+void define_language(nb::module_& core);  // bindings_language.cpp
 
 NB_MODULE(_core, m) {
   define_stages(m);
+  define_language(m);
   m.def("isa", [] { return ncz::core().name; });
   m.attr("KNOWLEDGE_SIZE") = ncz::core().knowledge_size;
   m.def("unfold_knowledge", unfold_knowledge, "knowledge"_a, "folded"_a);

@@ -146,6 +146,17 @@ void define_stages(nb::module_& core) {
     stages().decode_bits(static_cast<const uint8_t*>(packed.data()), packed.size(), ones.data(), ones.size(), bits.data());
     return bytes_of(bits);
   });
+  m.def("token_sums", [](const nb::bytes& logits, const nb::bytes& head_scale, float rate, const nb::bytes& tokens) {
+    const auto values = array<float>(logits);
+    const auto scales = array<float>(head_scale);
+    const auto came = array<uint32_t>(tokens);
+    if (values.size() != scales.size() * came.size()) throw nb::value_error("as many logits for each token as scales");
+    for (uint32_t token : came)
+      if (token >= scales.size()) throw nb::value_error("no such token");
+    std::vector<uint64_t> sums((scales.size() + 1) * came.size());
+    stages().token_sums(values.data(), scales.data(), scales.size(), rate, came.data(), came.size(), sums.data());
+    return bytes_of(sums);
+  });
   m.def("ssm_row_bits", [](size_t raw_size) { return stages().ssm_row_bits(raw_size); });
   // 257 sums before each byte, and 257 after the last.
   m.def("ssm", [](int row_bits, const nb::bytes& content) {

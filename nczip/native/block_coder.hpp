@@ -89,8 +89,7 @@ class Encoder final : public BlockEncoder {
   }
   size_t packed_size() const override { return coder_.words() * 4; }
   Packed finish() override {
-    const auto& bytes = coder_.finish();
-    return {bytes.data(), bytes.size()};
+    return coder_.finish();
   }
   size_t weights(float* out) const override {
     if (out) mixture_.weights(out);

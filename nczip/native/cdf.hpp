@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 #include "range_coder.hpp"
 
@@ -28,10 +30,14 @@ struct Vocabulary {
 
 // Spelled coding: one token as yes-or-no decisions, the bits of a byte from the highest, then END?, the next byte's
 // bits, and so on. Decision 1 (the bit is 1, END is yes) has mass one() of total(). A decision that all strings which
-// are left agree on is passed over, so both answers are possible until one string is left.
+// are left agree on is passed over, so both answers are possible until one string is left. Sums: anything that gives
+// the partial sum below a string by [].
+template <typename Sums>
 class Walk {
  public:
-  Walk(const Vocabulary& vocabulary, const uint32_t* sums)
+  using Mass = std::remove_cvref_t<decltype(std::declval<const Sums&>()[0])>;
+
+  Walk(const Vocabulary& vocabulary, Sums sums)
       : vocabulary_(vocabulary), sums_(sums), low_(0), high_(vocabulary.size), split_(0), depth_(0), bit_(7) {
     advance();
   }
@@ -39,8 +45,11 @@ class Walk {
   bool done() const { return high_ - low_ == 1; }
   size_t token() const { return low_; }     // once done
   bool at_end() const { return bit_ < 0; }  // the decision is END?, not a bit
-  uint32_t total() const { return sums_[high_] - sums_[low_]; }
-  uint32_t one() const { return at_end() ? sums_[split_] - sums_[low_] : sums_[high_] - sums_[split_]; }
+  // Whether the decision is this bit (7 is the highest; below 0: END?) after `depth` known bytes.
+  bool is_at(size_t depth, int bit) const { return !done() && depth_ == depth && bit_ == bit; }
+  size_t first() const { return low_; }  // of the strings that are left
+  Mass total() const { return sums_[high_] - sums_[low_]; }
+  Mass one() const { return at_end() ? sums_[split_] - sums_[low_] : sums_[high_] - sums_[split_]; }
   // What coding `token` answers here.
   bool answer(size_t token) const { return at_end() ? token < split_ : token >= split_; }
 
@@ -90,7 +99,7 @@ class Walk {
   }
 
   Vocabulary vocabulary_;
-  const uint32_t* sums_;
+  Sums sums_;
   size_t low_, high_;  // the strings that agree with the answers so far
   size_t split_;       // a bit's ones are [split, high), END is [low, split)
   size_t depth_;       // bytes that are known in full

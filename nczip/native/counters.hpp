@@ -24,6 +24,7 @@ struct Counter {
 
   static Counter of(uint32_t p22, uint32_t count) { return {p22 << 10 | count}; }
   uint32_t p22() const { return bits >> 10; }
+  bool is_new() const { return (bits & 1023) == 0; }
   void update(int bit, uint32_t limit) {
     const uint32_t n = bits & 1023;
     const int64_t error = static_cast<int64_t>(bit ? kMax22 : 0) - static_cast<int64_t>(bits >> 10);

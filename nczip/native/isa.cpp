@@ -27,7 +27,8 @@ const Core& choose() {
   const Path paths[] = {{&scalar::kCore, true},
                         {&sse2::kCore, true},
                         {&avx2::kCore, has_avx2},
-                        {&avx512::kCore, has_avx512}};
+                        {&avx512::kCore, has_avx512},
+                        {&vnni::kCore, has_avx512 && __builtin_cpu_supports("avx512vnni")}};
 #elif defined(__aarch64__)
   const Path paths[] = {{&scalar::kCore, true}, {&neon::kCore, true}};
 #else

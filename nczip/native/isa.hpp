@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "language_model.hpp"
+
 namespace ncz {
 
 static_assert(std::endian::native == std::endian::little, "slots and words are read as little-endian");
@@ -39,18 +41,49 @@ class BlockDecoder {
   virtual size_t decode(uint8_t* out, size_t bytes) = 0;  // returns bytes written
 };
 
+// The same for a language model's blocks.
+struct LanguageConfig {
+  uint8_t level;       // 7, 8, 9
+  uint8_t table_bits;  // of the mixture
+  size_t window;       // tokens that the model looks back on, a multiple of 16
+  const uint8_t* knowledge;
+};
+
+struct PackedBlock {
+  const uint8_t* packed;
+  size_t packed_size, raw_size;
+};
+
+// Blocks that pass through the model together.
+class BlocksDecoder {
+ public:
+  virtual ~BlocksDecoder() = default;
+  virtual bool step() = 0;  // a token or more of each; whether all are done
+  virtual size_t position(size_t block) const = 0;  // bytes that are known
+  virtual const uint8_t* content(size_t block) const = 0;
+  virtual bool overran(size_t block) const = 0;  // the last token went past the block's end: damaged
+  virtual size_t passes() const = 0;             // of the model, so far
+};
+
 struct Core {
   const char* name;
   std::unique_ptr<BlockEncoder> (*encoder)(MixtureConfig, const uint8_t* raw, size_t raw_size);
   std::unique_ptr<BlockDecoder> (*decoder)(MixtureConfig, size_t raw_size, const uint8_t* packed, size_t packed_size);
   size_t (*memory)(MixtureConfig, size_t raw_size);
+  std::unique_ptr<BlockEncoder> (*language_encoder)(const LanguageModel&, LanguageConfig, const uint8_t* raw,
+                                                    size_t raw_size, const uint32_t* tokens, size_t count);
+  std::unique_ptr<BlocksDecoder> (*language_decoder)(const LanguageModel&, LanguageConfig, const PackedBlock*,
+                                                     size_t count);
+  size_t (*language_memory)(const LanguageModel&, LanguageConfig, size_t raw_size, size_t together);
+  // Logits in bits after each of these tokens: vocabulary of them a token. For tests and reports.
+  void (*logits)(const LanguageModel&, size_t window, const uint32_t* tokens, size_t count, size_t together, float* out);
   size_t knowledge_size;   // bytes
   size_t knowledge_lines;  // at its start, 64 bytes each
 };
 
 // Every path that is compiled for this kind of CPU: use(name), once for each.
 #if defined(__x86_64__)
-#define NCZ_PATHS(use) use(scalar) use(sse2) use(avx2) use(avx512)
+#define NCZ_PATHS(use) use(scalar) use(sse2) use(avx2) use(avx512) use(vnni)
 #elif defined(__aarch64__)
 #define NCZ_PATHS(use) use(scalar) use(neon)
 #else

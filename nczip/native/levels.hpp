@@ -35,7 +35,7 @@ struct Parts<5> {
   static constexpr int match_bits = 22;
   static constexpr int selectors[sets] = {256, 1 << 9, 3 << 8, 1 << 12, 7 << 8, 1 << 12};
   static constexpr bool ssm = false, structure = true;
-  static constexpr float rate_start = 0.015f, rate_end = 0.004f;
+  static constexpr float rate_start = 0.015f, rate_end = 0.004f, final_rate = 0.0007f;
 };
 
 template <>
@@ -47,7 +47,30 @@ struct Parts<6> {
   static constexpr int selectors[sets] = {256,    1 << 9,  3 << 8,  1 << 12, 7 << 8,
                                           1 << 12, 1 << 12, 1 << 12, 1 << 12};
   static constexpr bool ssm = true, structure = true;
-  static constexpr float rate_start = 0.012f, rate_end = 0.002f;
+  static constexpr float rate_start = 0.012f, rate_end = 0.002f, final_rate = 0.0007f;
+};
+
+// With a language model: its opinion of each bit is an input too, and selects weights. The tables are small at level 8,
+// so that they fit the memory of a device that codes many blocks at once. What the model leaves is learnt slowly.
+inline constexpr int kSureness = 26;  // ways in which a language model can be sure of a bit
+
+template <>
+struct Parts<8> : Parts<5> {
+  static constexpr int sets = 8, apm_bits = 11;
+  static constexpr int selectors[sets] = {Parts<5>::selectors[0], Parts<5>::selectors[1], Parts<5>::selectors[2],
+                                          Parts<5>::selectors[3], Parts<5>::selectors[4], Parts<5>::selectors[5],
+                                          kSureness << 3,         kSureness << 3};
+  static constexpr float rate_start = 0.003f, rate_end = 0.0007f, final_rate = 0.0002f;
+};
+
+template <>
+struct Parts<9> : Parts<6> {
+  static constexpr int sets = 11;
+  static constexpr int selectors[sets] = {Parts<6>::selectors[0], Parts<6>::selectors[1], Parts<6>::selectors[2],
+                                          Parts<6>::selectors[3], Parts<6>::selectors[4], Parts<6>::selectors[5],
+                                          Parts<6>::selectors[6], Parts<6>::selectors[7], Parts<6>::selectors[8],
+                                          kSureness << 3,         kSureness << 3};
+  static constexpr float rate_start = 0.003f, rate_end = 0.0007f, final_rate = 0.0002f;
 };
 
 // The hashes of the byte contexts in binary data, the most useful first: a level takes as many as it has. The first six

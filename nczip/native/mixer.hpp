@@ -90,7 +90,6 @@ class OneLayerMixer {
 template <int kInputs, int kSets>
 class TwoLayerMixer {
   static constexpr int kFinalContexts = 32;
-  static constexpr float kFinalRate = 0.0007f;
 
  public:
   // initial: the weights at the start, those of the first layer and then kFinal of the second.
@@ -120,7 +119,7 @@ class TwoLayerMixer {
   }
 
   // p: the probability that mix() led to, for the bit that came.
-  void update(int bit, float p, float rate) {
+  void update(int bit, float p, float rate, float final_rate) {
     const float target = static_cast<float>(bit);
     alignas(64) float steps[kLanes];
     store(steps, (broadcast(target) - squash(outputs_)) * broadcast(rate));
@@ -129,7 +128,7 @@ class TwoLayerMixer {
       const Vec step = broadcast(steps[k]);
       for (int i = 0; i < kInputs; i += kLanes) store(w + i, load(w + i) + step * load(inputs_ + i));
     }
-    store(chosen_final_, load(chosen_final_) + broadcast((target - p) * kFinalRate) * outputs_);
+    store(chosen_final_, load(chosen_final_) + broadcast((target - p) * final_rate) * outputs_);
   }
 
  private:

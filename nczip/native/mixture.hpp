@@ -34,9 +34,17 @@ struct ByteVocabulary {
 inline constexpr ByteVocabulary kByteStrings;
 inline constexpr Vocabulary kBytes{kByteStrings.bytes, kByteStrings.begin, 256};
 
+// What a language model says of the next bit.
+struct Opinion {
+  float p;    // of a 1
+  int depth;  // bytes of the token so far
+};
+
 template <int kLevel>
 class Mixture {
   using P = Parts<kLevel>;
+  static constexpr bool kLanguage = kLevel >= 8;
+  static constexpr int kBase = kLanguage ? kLevel - 3 : kLevel;  // the level whose contexts and knowledge it shares
 
   // Models in the order of the mixer's inputs; then the bias.
   static constexpr int kHashed = P::hashed;
@@ -46,7 +54,8 @@ class Mixture {
   static constexpr int kMatch = kDirect + P::direct;
   static constexpr int kSsm = kMatch + P::matches;
   static constexpr int kBias = kSsm + P::ssm;
-  static constexpr int kInputs = (kBias + kLanes) / kLanes * kLanes;
+  static constexpr int kModel = kBias + 1;  // what a language model says, in the logistic domain and as it is
+  static constexpr int kInputs = (kBias + (kLanguage ? 2 : 0) + kLanes) / kLanes * kLanes;
   static_assert(P::apms > 0 || kBias < 8);
 
   static constexpr uint32_t kLimit = 1023;  // of the counters
@@ -65,7 +74,7 @@ class Mixture {
         slots_(slot_bytes(raw_size, table_bits), reinterpret_cast<const BitHistory*>(knowledge)),
         order1_(size_t{1} << 16),
         pixels_(size_t{P::pixels} << kPixelBits),
-        mixer_(P::selectors, reinterpret_cast<const int16_t*>(knowledge + kWeightsAt)) {
+        mixer_(P::selectors, initial_weights(knowledge).data()) {
     for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size, table_bits));
     for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size, table_bits), Counter{});
     for (Apm& apm : apms_) apm.start(apm_bits(raw_size));
@@ -81,7 +90,9 @@ class Mixture {
     return vectors * kInputs + Mixer::kFinal;
   }();
   static constexpr size_t kWeightsAt = [] {
-    if constexpr (kLevel == 4)
+    if constexpr (kLanguage)
+      return Mixture<kBase>::kWeightsAt;
+    else if constexpr (kLevel == 4)
       return HashSlots::kKnownLines * HashSlots::kLine;
     else
       return Mixture<kLevel - 1>::kWeightsEnd;
@@ -104,7 +115,8 @@ class Mixture {
     return slots + matches + direct + apms + pixels + weights + ssm + sizeof(Mixture) + kSmall;
   }
 
-  uint32_t predict() {
+  // model: what a language model says, at the levels that have one.
+  uint32_t predict(Opinion model = {0.5f, 0}) {
     float unmixed[kInputs] = {};
     float* x = unmixed;
     if constexpr (kInputs > kLanes) x = mixer_.inputs();
@@ -121,9 +133,18 @@ class Mixture {
       x[kMatch + i] = matches_[i].expect(partial_, bit_index_) < 0 ? 0.0f : kStretch.of(matches_[i].p22());
     if constexpr (P::ssm) x[kSsm] = kStretch.of(static_cast<uint32_t>((uint64_t{walk_->one()} << 22) / walk_->total()));
     x[kBias] = 0.5f;
+    if constexpr (kLanguage) {
+      x[kModel] = clamp(ncz::stretch(clamp(model.p, kSurest, 1.0f - kSurest)), -kMaxStretch, kMaxStretch);
+      x[kModel + 1] = (model.p - 0.5f) * 4.0f;
+    }
 
     int selected[P::sets];
     select(selected);
+    if constexpr (kLanguage) {
+      const int sure = sureness(x[kModel]);
+      selected[P::sets - 2] = sure << 3 | bit_index_;
+      selected[P::sets - 1] = sure << 3 | (model.depth < 7 ? model.depth : 7);
+    }
     float stretched;
     if constexpr (kTwoLayers) {
       const MatchModel& longest = matches_[0];
@@ -139,15 +160,31 @@ class Mixture {
   }
 
   void update(int bit) {
-    mixer_.update(bit, mixed_, past_.binary && !past_.regular && !past_.raster ? rate_ * kBinaryRate : rate_);
+    const float rate = past_.binary && !past_.regular && !past_.raster ? rate_ * kBinaryRate : rate_;
+    if constexpr (kTwoLayers)
+      mixer_.update(bit, mixed_, rate, P::final_rate);
+    else
+      mixer_.update(bit, mixed_, rate);
     rate_ = P::rate_end + (rate_ - P::rate_end) * kRateDecay;
+    for (Apm& apm : apms_) apm.update(bit);
+    learn(bit);
+  }
+  // A bit that needed no prediction: the models learn it, the mixer does not.
+  void pass(int bit) {
+    for (int i = 0; i < kHistoried; ++i) counter_[i] = &maps_[i].counter[static_cast<uint8_t>(*state_[i])];
+    for (int i = 0; i < P::direct; ++i) direct_counter_[i] = &direct_[i][bit_hash(i) >> direct_shift_];
+    for (MatchModel& match : matches_) match.expect(partial_, bit_index_);
+    learn(bit);
+  }
+
+ private:
+  void learn(int bit) {
     for (int i = 0; i < kHistoried; ++i) {
       counter_[i]->update(bit, kLimit);
       *state_[i] = kHistories.after(*state_[i], bit);
     }
     for (int i = 0; i < P::direct; ++i) direct_counter_[i]->update(bit, kLimit);
     for (MatchModel& match : matches_) match.update(bit);
-    for (Apm& apm : apms_) apm.update(bit);
     if constexpr (P::ssm) walk_->take(bit);
 
     partial_ = partial_ * 2 + static_cast<uint32_t>(bit);
@@ -168,6 +205,7 @@ class Mixture {
     }
   }
 
+ public:
   // The byte position that the longest match expects to repeat, if it has lasted long enough to be followed blindly.
   std::optional<size_t> sure_match(uint32_t least) const {
     if (matches_[0].length() < least) return std::nullopt;
@@ -182,8 +220,50 @@ class Mixture {
   }
 
   size_t position() const { return past_.pos; }
+  uint32_t word() const { return past_.word; }  // hash of the letters of the word so far
 
  private:
+  template <int kOther>
+  friend class Mixture;
+
+  // A level with a language model starts from the weights of its base, which count for less: the model speaks too.
+  static Array<int16_t> initial_weights(const uint8_t* knowledge) {
+    Array<int16_t> weights(kWeights);
+    if constexpr (!kLanguage) {
+      std::memcpy(weights.data(), knowledge + kWeightsAt, 2 * kWeights);
+    } else {
+      using Base = Mixture<kBase>;
+      constexpr size_t kBaseVectors = (Base::kWeights - Base::Mixer::kFinal) / Base::kInputs;
+      constexpr size_t kVectors = (kWeights - Mixer::kFinal) / kInputs;
+      const auto base = [&](size_t i) {
+        int16_t weight;
+        std::memcpy(&weight, knowledge + kWeightsAt + 2 * i, 2);
+        return weight;
+      };
+      for (size_t v = 0; v < kVectors; ++v) {
+        int16_t* const to = weights.data() + v * kInputs;
+        for (int i = 0; v < kBaseVectors && i <= kBias; ++i)
+          to[i] = static_cast<int16_t>(base(v * Base::kInputs + static_cast<size_t>(i)) / kBaseShare);
+        to[kModel] = kModelWeight;
+      }
+      for (size_t i = 0; i < Mixer::kFinal; ++i) {
+        const size_t set = i % kLanes;
+        weights[kVectors * kInputs + i] = set < Parts<kBase>::sets ? base(kBaseVectors * Base::kInputs + i)
+                                          : set < P::sets         ? kNewSetWeight
+                                                                  : int16_t{0};
+      }
+    }
+    return weights;
+  }
+  static constexpr int kBaseShare = 5;
+  static constexpr int16_t kModelWeight = 3686, kNewSetWeight = 410;  // 0.9 and 0.1, in 2^-12
+  static constexpr float kSurest = 0x1p-22f;  // probability beyond which a language model's opinion is cut
+
+  // In which of kSureness ways a language model is sure: steps of one bit.
+  static int sureness(float stretched) {
+    return static_cast<int>(clamp(stretched + kSureness / 2, 0.0f, kSureness - 1.0f));
+  }
+
   static int bits_for(size_t raw_size, int least, int most) {
     int bits = least;
     while (bits < most && size_t{1} << bits < raw_size) ++bits;
@@ -216,7 +296,7 @@ class Mixture {
       past_.expected = match->expected_byte();
       past_.expected_for = match->bucket();
     }
-    byte_contexts<kLevel>(past_, hash_);
+    byte_contexts<kBase>(past_, hash_);
     for (int i = 0; i < kHashed; ++i) slots_.prefetch(hash_[i]);
     if constexpr (!kAll) update_matches();  // while the lines come
     if constexpr (P::direct > 0) direct_contexts(past_, direct_hash_);
@@ -284,7 +364,7 @@ class Mixture {
         selected[5] = other((n.left & 3) | n.around(1, 1, 1) << 2 | n.around(2, 1, 1) << 5 | n.around(3, 1, 1) << 8);
       }
     }
-    if constexpr (P::sets > 6) {
+    if constexpr (kBase == 6) {
       const uint32_t bit_index = static_cast<uint32_t>(bit_index_), record = past_.record ? past_.record : 4;
       if (past_.raster) {
         selected[6] = other(pixel_ >> 3);
@@ -326,7 +406,8 @@ class Mixture {
         return mixed_ * 0.4f + (by1 + by2 + by_match) * 0.2f;
       }
       const float by3 = apms_[P::apms - 1].refine(stretched, hash_step(order3_hash_, partial_));
-      return (mixed_ + by1 + by2 + by3) * 0.25f;
+      const float others = (by1 + by2 + by3) * (1.0f / 3.0f);
+      return kLanguage ? mixed_ * 0.6f + others * 0.4f : (mixed_ + by1 + by2 + by3) * 0.25f;
     }
   }
 
@@ -339,7 +420,7 @@ class Mixture {
   std::array<MatchModel, P::matches> matches_;
   std::unique_ptr<Ssm> ssm_;
   uint32_t sums_[257];
-  std::optional<Walk> walk_;
+  std::optional<Walk<const uint32_t*>> walk_;
   Mixer mixer_;
   std::array<Apm, P::apms> apms_;
 

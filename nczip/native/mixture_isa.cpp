@@ -2,6 +2,7 @@
 #include "block_coder.hpp"
 #include "fp_environment.hpp"
 #include "isa.hpp"
+#include "language_coder.hpp"
 
 #define NCZ_TO_STRING(x) #x
 #define NCZ_NAME_OF(x) NCZ_TO_STRING(x)
@@ -37,9 +38,58 @@ size_t memory(MixtureConfig config, size_t raw_size) {
   return at_level(config.level, [&]<int kLevel>() { return Mixture<kLevel>::memory(raw_size, config.table_bits); });
 }
 
+template <typename Visit>
+auto at_language_level(uint8_t level, Visit visit) {
+  switch (level) {
+    case 7: return visit.template operator()<7>();
+    case 8: return visit.template operator()<8>();
+    default: return visit.template operator()<9>();
+  }
+}
+
+std::unique_ptr<BlockEncoder> language_encoder(const LanguageModel& model, LanguageConfig config, const uint8_t* raw,
+                                               size_t raw_size, const uint32_t* tokens, size_t count) {
+  const FpEnvironment ieee;
+  return at_language_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockEncoder> {
+    return std::make_unique<LanguageEncoder<kLevel>>(model, config, raw, raw_size, tokens, count);
+  });
+}
+
+std::unique_ptr<BlocksDecoder> language_decoder(const LanguageModel& model, LanguageConfig config,
+                                                const PackedBlock* blocks, size_t count) {
+  const FpEnvironment ieee;
+  return at_language_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlocksDecoder> {
+    return std::make_unique<LanguageDecoder<kLevel>>(model, config, blocks, count);
+  });
+}
+
+size_t language_memory(const LanguageModel& model, LanguageConfig config, size_t raw_size, size_t together) {
+  return at_language_level(config.level, [&]<int kLevel>() {
+    return LanguageDecoder<kLevel>::memory(model, config, raw_size, together);
+  });
+}
+
+void logits(const LanguageModel& model, size_t window, const uint32_t* tokens, size_t count, size_t together,
+            float* out) {
+  const FpEnvironment ieee;
+  KeyValueCache cache(model, window, together, count);
+  Transformer transformer(model, together, cache.slots());
+  const size_t pitch = TokenWeights::padded(model.vocabulary);
+  Array<float> row(pitch);
+  for (size_t at = 0; at < count; at += together) {
+    const Stretch stretch{&cache, tokens + at, at, std::min(together, count - at)};
+    transformer.forward(&stretch, 1);
+    for (size_t i = 0; i < stretch.count; ++i) {
+      transformer.logits(i, 1, row.data(), pitch);
+      std::memcpy(out + (at + i) * model.vocabulary, row.data(), model.vocabulary * sizeof(float));
+    }
+  }
+}
+
 }  // namespace
 
 extern const Core kCore;
-const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
+const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, language_encoder,
+                    language_decoder, language_memory, logits, Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
 
 }  // namespace ncz::inline NCZ_ISA

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "array.hpp"
+#include "isa.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
@@ -42,7 +43,8 @@ class RangeEncoder {
 
   // Ends the stream: the words, big-endian bytes each, of the number inside the final interval that has the most
   // trailing zero bytes; those zero bytes are left out, since a decoder reads zeros past the end.
-  const GrowingArray<uint8_t>& finish() {
+  // They stay the coder's.
+  Packed finish() {
     if (range_ != ~uint64_t{0}) {
       for (int zero_bits = 56; zero_bits >= 0; zero_bits -= 8) {
         const uint64_t mask = zero_bits ? (~uint64_t{0} >> (64 - zero_bits)) : 0;
@@ -55,10 +57,14 @@ class RangeEncoder {
         }
       }
     }
-    for (size_t i = 0; i < words_.size(); ++i)
-      for (int shift = 24; shift >= 0; shift -= 8) bytes_.push_back(static_cast<uint8_t>(words_[i] >> shift));
-    while (bytes_.size() && bytes_[bytes_.size() - 1] == 0) bytes_.pop_back();
-    return bytes_;
+    auto* const bytes = reinterpret_cast<uint8_t*>(words_.data());
+    for (size_t i = 0; i < words_.size(); ++i) {
+      const uint32_t word = words_[i];
+      for (size_t k = 0; k < 4; ++k) bytes[4 * i + k] = static_cast<uint8_t>(word >> (24 - 8 * k));
+    }
+    size_t size = 4 * words_.size();
+    while (size && bytes[size - 1] == 0) --size;
+    return {bytes, size};
   }
 
  private:
@@ -70,7 +76,6 @@ class RangeEncoder {
   uint64_t lower_ = 0;
   uint64_t range_ = ~uint64_t{0};
   GrowingArray<uint32_t> words_;
-  GrowingArray<uint8_t> bytes_;
 };
 
 class RangeDecoder {

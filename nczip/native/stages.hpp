@@ -47,6 +47,10 @@ struct Stages {
   void (*decode)(const uint8_t* packed, size_t size, const uint32_t* left, const uint32_t* width, size_t n, uint32_t* points);
   void (*decode_bits)(const uint8_t* packed, size_t size, const uint32_t* p1, size_t n, uint8_t* bits);
 
+  // Of each token's logits, all of a model's: the partial sums of its weights, one more than logits. Then the token comes.
+  void (*token_sums)(const float* logits, const float* head_scale, size_t vocabulary, float rate, const uint32_t* tokens,
+                     size_t count, uint64_t* sums);
+
   std::unique_ptr<SsmStage> (*ssm)(int row_bits);
   int (*ssm_row_bits)(size_t raw_size);
 };

@@ -6,6 +6,7 @@
 #include "cdf.hpp"
 #include "range_coder.hpp"
 #include "ssm.hpp"
+#include "token_weights.hpp"
 #include "vec.hpp"
 
 #define NCZ_TO_STRING(x) #x
@@ -48,9 +49,9 @@ size_t read(StringList strings, const uint32_t* sums, const uint8_t* answers, si
 }
 
 size_t finish(RangeEncoder& coder, uint8_t* packed) {
-  const auto& bytes = coder.finish();
-  if (bytes.size()) std::memcpy(packed, bytes.data(), bytes.size());
-  return bytes.size();
+  const Packed bytes = coder.finish();
+  if (bytes.size) std::memcpy(packed, bytes.data, bytes.size);
+  return bytes.size;
 }
 
 size_t encode(const uint32_t* left, const uint32_t* width, size_t n, uint8_t* packed) {
@@ -78,6 +79,21 @@ void decode_bits(const uint8_t* packed, size_t size, const uint32_t* p1, size_t 
   for (size_t i = 0; i < n; ++i) bits[i] = static_cast<uint8_t>(coder.decode_bit(p1[i]));
 }
 
+void token_sums(const float* logits, const float* head_scale, size_t vocabulary, float rate, const uint32_t* tokens,
+                size_t count, uint64_t* sums) {
+  LanguageModel model{};
+  model.vocabulary = vocabulary;
+  model.head.scale = head_scale;
+  TokenWeights weights(model, rate);
+  Array<float> row(TokenWeights::padded(vocabulary));
+  for (size_t i = 0; i < count; ++i) {
+    std::memcpy(row.data(), logits + i * vocabulary, vocabulary * sizeof(float));
+    weights.load(row.data());
+    for (size_t token = 0; token <= vocabulary; ++token) *sums++ = weights[token];
+    weights.learn(tokens[i]);
+  }
+}
+
 class OnlineSsm final : public SsmStage {
  public:
   explicit OnlineSsm(int row_bits) : model_(row_bits) {}
@@ -95,7 +111,7 @@ std::unique_ptr<SsmStage> online_ssm(int row_bits) { return std::make_unique<Onl
 extern const Stages kStages;
 const Stages kStages = {NCZ_NAME_OF(NCZ_ISA), lanes<exp2_pinned>, lanes<log2_pinned>, lanes<squash>, lanes<stretch>,
                         lanes<square_root>,   vector_sums,        make_cdf,           spell,         read,
-                        encode,               encode_bits,        decode,             decode_bits,   online_ssm,
-                        Ssm::row_bits};
+                        encode,               encode_bits,        decode,             decode_bits,   token_sums,
+                        online_ssm,           Ssm::row_bits};
 
 }  // namespace ncz::inline NCZ_ISA

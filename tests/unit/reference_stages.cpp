@@ -165,7 +165,7 @@ void two_layers() {
         std::copy(x, x + 48, m.inputs());
         return m.mix(s, final_context);
       },
-      [&](int bit, float p) { m.update(bit, p, 0.02f); });
+      [&](int bit, float p) { m.update(bit, p, 0.02f, 0.0007f); });
 }
 
 void apm() {

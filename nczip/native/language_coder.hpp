@@ -1,0 +1,336 @@
+// Blocks through the language model, in both directions: direct (level 7), or spelled with the mixture (8 and 9).
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+
+#include "array.hpp"
+#include "cdf.hpp"
+#include "drafts.hpp"
+#include "fp_environment.hpp"
+#include "head_adaptation.hpp"
+#include "isa.hpp"
+#include "range_coder.hpp"
+#include "speller.hpp"
+#include "token_weights.hpp"
+#include "transformer.hpp"
+
+namespace ncz::inline NCZ_ISA {
+
+inline constexpr float kBiasRate = 0.1f;  // of the tokens' biases, in nats a token
+
+// Sums as the walk wants them, without a copy of them.
+struct TokenSums {
+  const TokenWeights* weights;
+  uint64_t operator[](size_t token) const { return (*weights)[token]; }
+};
+
+inline bool is_silent(const LanguageModel& model, size_t token) { return model.head.scale[token] == 0.0f; }
+inline size_t length_of(const LanguageModel& model, size_t token) { return model.begin[token + 1] - model.begin[token]; }
+
+// One interval a token, counts of at least 1 that total 2^24, from sums cut to 40 bits.
+class DirectCoder {
+ public:
+  DirectCoder(uint8_t* raw, size_t, int, const uint8_t*) : raw_(raw) {}
+  size_t position() const { return position_; }
+  static size_t memory(size_t, int) { return 0; }
+
+  template <typename Coder>
+  size_t code(const Vocabulary& vocabulary, TokenSums sums, size_t token, Coder& coder) {
+    const uint64_t all = sums[vocabulary.size];
+    int shift = 0;
+    while (all >> shift >> 40) ++shift;
+    const auto cum = [&](size_t i) {
+      return static_cast<uint32_t>((sums[i] >> shift) * (kTotal - vocabulary.size) / (all >> shift) + i);
+    };
+    if constexpr (std::is_same_v<Coder, RangeDecoder>) {
+      const uint32_t point = coder.peek();
+      size_t low = 0, high = vocabulary.size;  // cum(low) <= point < cum(high)
+      while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+        (cum(middle) <= point ? low : high) = middle;
+      }
+      token = low;
+      coder.take(cum(token), cum(token + 1) - cum(token));
+    } else {
+      coder.encode(cum(token), cum(token + 1) - cum(token));
+    }
+    const size_t length = vocabulary.begin[token + 1] - vocabulary.begin[token];
+    std::memcpy(raw_ + position_, vocabulary.bytes + vocabulary.begin[token], length);
+    position_ += length;
+    return token;
+  }
+
+ private:
+  uint8_t* raw_;
+  size_t position_ = 0;
+};
+
+template <int kLevel>
+using TokenCoder = std::conditional_t<kLevel == 7, DirectCoder, Speller<kLevel>>;
+
+// What moves the last hidden states, at the level that does.
+class NoAdaptation {
+ public:
+  static constexpr size_t kEvery = size_t{1} << 62;
+  explicit NoAdaptation(const LanguageModel&) {}
+  static size_t memory(const LanguageModel&) { return 0; }
+};
+template <int kLevel>
+using Adaptation = std::conditional_t<kLevel == 9, HeadAdaptation, NoAdaptation>;
+
+// One position of a block: the weights that follow from its logits, and what the token that came teaches.
+template <int kLevel>
+class Head {
+  static constexpr bool kAdapts = kLevel == 9;
+
+ public:
+  static constexpr size_t kEvery = Adaptation<kLevel>::kEvery;
+
+  explicit Head(const LanguageModel& model)
+      : hidden_(model.hidden), adaptation_(model), states_(kAdapts ? kEvery * model.hidden : 0),
+        weights(model, kLevel == 7 ? 0.0f : kBiasRate) {}
+  static size_t memory(const LanguageModel& model) {
+    return Adaptation<kLevel>::memory(model) + TokenWeights::memory(model.vocabulary) +
+           (kAdapts ? kEvery * model.hidden * sizeof(float) : 0);
+  }
+
+  // The state of a position on its way to the head; positions from the last multiple of kEvery on.
+  void adapt(size_t position, float* state) {
+    if constexpr (kAdapts) {
+      float* const kept = states_.data() + position % kEvery * hidden_;
+      std::memcpy(kept, state, hidden_ * sizeof(float));
+      adaptation_.apply(kept, state);
+    }
+  }
+  void learn(size_t position, size_t token) {
+    if constexpr (kAdapts) adaptation_.learn(states_.data() + position % kEvery * hidden_, weights, token);
+    if constexpr (kLevel > 7) weights.learn(token);
+  }
+  // No more tokens come at this position.
+  void leave(size_t position) {
+    if constexpr (kAdapts)
+      if ((position + 1) % kEvery == 0) adaptation_.update();
+  }
+
+ private:
+  size_t hidden_;
+  Adaptation<kLevel> adaptation_;
+  Array<float> states_;  // of the positions since the last update, as they came
+
+ public:
+  TokenWeights weights;
+};
+
+inline constexpr size_t kTogether = 64;    // tokens that an encoder runs through the model at a time
+static_assert(HeadAdaptation::kEvery % kTogether == 0);
+inline constexpr size_t kLogitRows = 64;  // tokens whose logits are held at a time: the head is read once for them
+
+template <int kLevel>
+class LanguageEncoder final : public BlockEncoder {
+ public:
+  LanguageEncoder(const LanguageModel& model, LanguageConfig config, const uint8_t* raw, size_t raw_size,
+                  const uint32_t* tokens, size_t count)
+      : model_(model),
+        vocabulary_{model.bytes, model.begin, model.vocabulary},
+        raw_(raw_size),
+        tokens_(tokens),
+        count_(count),
+        inputs_(count + 1),
+        logits_(kLogitRows * TokenWeights::padded(model.vocabulary)),
+        cache_(model, config.window, kTogether, count + 1),
+        transformer_(model, kTogether, cache_.slots()),
+        head_(model),
+        speller_(raw_.data(), raw_size, config.table_bits, config.knowledge) {
+    std::memcpy(raw_.data(), raw, raw_size);
+    inputs_[filled_++] = static_cast<uint32_t>(model.vocabulary);
+    for (size_t i = 0; i < count; ++i)
+      if (!is_silent(model, tokens[i])) inputs_[filled_++] = tokens[i];
+  }
+
+  size_t advance(size_t bytes) override {
+    const FpEnvironment ieee;
+    const size_t target = speller_.position() + bytes;
+    while (done_ < count_ && speller_.position() < target) {
+      if (row_ == rows_) next_rows();
+      head_.weights.load(logits_.data() + (row_ % kLogitRows) * TokenWeights::padded(model_.vocabulary));
+      const size_t token = tokens_[done_++], position = at_ - stretch_ + row_;
+      speller_.code(vocabulary_, TokenSums{&head_.weights}, token, coder_);
+      head_.learn(position, token);
+      if (is_silent(model_, token)) continue;
+      head_.leave(position);
+      ++row_;
+    }
+    return speller_.position();
+  }
+  size_t packed_size() const override { return coder_.words() * 4; }
+  Packed finish() override {
+    return coder_.finish();
+  }
+  size_t weights(float*) const override { return 0; }
+
+ private:
+  // More rows of logits; of a stretch they come kLogitRows at a time.
+  void next_rows() {
+    if (row_ == stretch_) {
+      const size_t count = std::min(kTogether, filled_ - at_);
+      const Stretch stretch{&cache_, inputs_.data() + at_, at_, count};
+      transformer_.forward(&stretch, 1);
+      at_ += count;
+      stretch_ = count;
+      row_ = 0;
+    }
+    rows_ = std::min(row_ + kLogitRows, stretch_);
+    for (size_t r = row_; r < rows_; ++r) head_.adapt(at_ - stretch_ + r, transformer_.state(r));
+    transformer_.logits(row_, rows_ - row_, logits_.data(), TokenWeights::padded(model_.vocabulary));
+  }
+
+  const LanguageModel& model_;
+  Vocabulary vocabulary_;
+  Pages raw_;
+  const uint32_t* tokens_;
+  size_t count_, done_ = 0;
+  Array<uint32_t> inputs_;
+  size_t filled_ = 0, at_ = 0;                  // inputs there are, and that the model has seen
+  size_t row_ = 0, rows_ = 0, stretch_ = 0;     // of this stretch: the next token's, those with logits, all
+  Array<float> logits_;
+  KeyValueCache cache_;
+  Transformer transformer_;
+  Head<kLevel> head_;
+  TokenCoder<kLevel> speller_;
+  RangeEncoder coder_;
+};
+
+// A block on its way back: what is known of it, and what its next pass through the model asks.
+template <int kLevel>
+class LanguageBlock {
+ public:
+  LanguageBlock(const LanguageModel& model, LanguageConfig config, size_t most, size_t longest, size_t raw_size,
+                const uint8_t* packed, size_t packed_size)
+      : raw(raw_size + longest),
+        size(raw_size),
+        inputs(raw_size + 1 + most),
+        cache(model, config.window, most, raw_size + 1 + most),
+        head(model),
+        speller(raw.data(), raw_size, config.table_bits, config.knowledge),
+        coder(packed, packed_size),
+        drafts(raw_size) {
+    inputs[filled++] = static_cast<uint32_t>(model.vocabulary);
+  }
+  bool done() const { return speller.position() >= size; }
+
+  Pages raw;
+  size_t size;
+  Array<uint32_t> inputs;
+  size_t seen = 0, filled = 0;  // inputs that the model has passed, and that are certain
+  size_t first_row = 0, began = 0, asked = 0;  // of this pass: its rows, as far as no guess was wrong
+  KeyValueCache cache;
+  Head<kLevel> head;
+  TokenCoder<kLevel> speller;
+  RangeDecoder coder;
+  Drafts drafts;
+};
+
+template <int kLevel>
+class LanguageDecoder final : public BlocksDecoder {
+  using Block = LanguageBlock<kLevel>;
+
+ public:
+  LanguageDecoder(const LanguageModel& model, LanguageConfig config, const PackedBlock* blocks, size_t count)
+      : model_(model),
+        vocabulary_{model.bytes, model.begin, model.vocabulary},
+        count_(count),
+        drafted_(count == 1 ? Drafts::kMost : count <= 4 ? 2 : 0),
+        blocks_(new std::unique_ptr<Block>[count]),
+        logits_(kLogitRows * TokenWeights::padded(model.vocabulary)),
+        stretches_(count),
+        owner_(count * (1 + drafted_)) {
+    size_t longest = 0;
+    for (size_t i = 0; i < model.vocabulary; ++i) longest = std::max(longest, length_of(model, i));
+    size_t slots = 0;
+    for (size_t i = 0; i < count; ++i) {
+      blocks_[i] = std::make_unique<Block>(model, config, 1 + drafted_, longest, blocks[i].raw_size,
+                                                           blocks[i].packed, blocks[i].packed_size);
+      slots = std::max(slots, blocks_[i]->cache.slots());
+    }
+    transformer_ = std::make_unique<Transformer>(model, count * (1 + drafted_), slots);
+  }
+
+  // Bytes for `together` blocks of raw_size, beyond the model: an encoder takes as much or less.
+  static size_t memory(const LanguageModel& model, LanguageConfig config, size_t raw_size, size_t together) {
+    const size_t slots = 16 + (std::min(config.window + kTogether, raw_size + 9) + 15) / 16 * 16;
+    const size_t vocabulary = TokenWeights::padded(model.vocabulary);
+    const size_t block = KeyValueCache::memory(model, config.window, kTogether, raw_size + 9) +
+                         Head<kLevel>::memory(model) + raw_size * 5 +
+                         TokenCoder<kLevel>::memory(raw_size, config.table_bits) + (size_t{9} << 20);
+    return block * together + Transformer::memory(model, std::max(kTogether, together * (1 + Drafts::kMost)), slots) +
+           kLogitRows * vocabulary * sizeof(float);
+  }
+
+  // One pass of the model over the next token, and guesses, of every block that is not done; whether all are.
+  bool step() override {
+    const FpEnvironment ieee;
+    size_t active = 0, rows = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      Block& block = *blocks_[i];
+      if (block.done()) continue;
+      block.first_row = rows;
+      block.began = block.seen;
+      // Guesses stop before the head changes.
+      const size_t most = std::min(drafted_, Head<kLevel>::kEvery - 1 - block.seen % Head<kLevel>::kEvery);
+      block.asked = block.filled - block.seen + block.drafts.guess(block.inputs.data(), block.filled, most);
+      stretches_[active++] = {&block.cache, block.inputs.data() + block.seen, block.seen, block.asked};
+      for (size_t r = 0; r < block.asked; ++r) owner_[rows++] = static_cast<uint32_t>(i);
+    }
+    if (!active) return true;
+    transformer_->forward(stretches_.data(), active);
+    const size_t pitch = TokenWeights::padded(model_.vocabulary);
+    for (size_t row = 0; row < rows; row += kLogitRows) {
+      const size_t some = std::min(kLogitRows, rows - row);
+      for (size_t r = row; r < row + some; ++r) {
+        Block& block = *blocks_[owner_[r]];
+        block.head.adapt(block.began + r - block.first_row, transformer_->state(r));
+      }
+      transformer_->logits(row, some, logits_.data(), pitch);
+      for (size_t r = row; r < row + some; ++r) take(*blocks_[owner_[r]], r, logits_.data() + (r - row) * pitch);
+    }
+    ++passes_;
+    return false;
+  }
+  size_t position(size_t block) const override {
+    return std::min(blocks_[block]->speller.position(), blocks_[block]->size);
+  }
+  const uint8_t* content(size_t block) const override { return blocks_[block]->raw.data(); }
+  bool overran(size_t block) const override { return blocks_[block]->speller.position() > blocks_[block]->size; }
+  size_t passes() const override { return passes_; }
+
+ private:
+  // Decodes from the logits of a row, unless a wrong guess stood before it.
+  void take(Block& block, size_t row, const float* logits) {
+    const size_t place = row - block.first_row;
+    if (place >= block.asked || block.done()) return;
+    size_t token;
+    do {
+      block.head.weights.load(logits);
+      token = block.speller.code(vocabulary_, TokenSums{&block.head.weights}, 0, block.coder);
+      block.head.learn(block.seen, token);
+    } while (is_silent(model_, token) && !block.done());
+    block.head.leave(block.seen++);
+    if (place + 1 < block.asked && block.inputs[block.filled] != static_cast<uint32_t>(token)) block.asked = place + 1;
+    block.inputs[block.filled++] = static_cast<uint32_t>(token);
+  }
+
+  const LanguageModel& model_;
+  Vocabulary vocabulary_;
+  size_t count_, drafted_, passes_ = 0;
+  std::unique_ptr<std::unique_ptr<Block>[]> blocks_;
+  Array<float> logits_;
+  Array<Stretch> stretches_;
+  Array<uint32_t> owner_;
+  std::unique_ptr<Transformer> transformer_;
+};
+
+}  // namespace ncz::inline NCZ_ISA

@@ -1,0 +1,37 @@
+// A language model as its file lays it out: plain numbers and pointers, the same for every instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ncz {
+
+// Weights in panels (panel.hpp), a scale for each row, a bias for each row or null. Padding rows have scale 0.
+struct LanguageMatrix {
+  const uint8_t* panels;
+  const float* scale;
+  const float* bias;
+  size_t rows, columns;
+};
+
+// Norms that a family does not have are null.
+struct LanguageLayer {
+  LanguageMatrix qkv, output, gate_up, down;
+  const float *attention_norm, *q_norm, *k_norm, *post_attention_norm, *ffn_norm, *post_ffn_norm;
+  const uint32_t* rope;  // phase steps in 2^-32 turns, one for each pair
+  size_t window;         // tokens that the layer looks back on; 0: as many as the cache keeps
+};
+
+struct LanguageModel {
+  size_t hidden, heads, kv_heads, head_dim, ffn, layers;
+  float norm_eps, embedding_scale, attention_scale;
+  bool gelu;  // else SiLU
+  const LanguageLayer* layer;
+  LanguageMatrix head, embedding;  // row i is token i of the vocabulary; after its last the beginning of a block
+  const float* final_norm;
+  const uint8_t* bytes;  // of the vocabulary: string i is bytes[begin[i] .. begin[i + 1])
+  const uint32_t* begin;
+  size_t vocabulary;
+};
+
+}  // namespace ncz

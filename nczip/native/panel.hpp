@@ -1,0 +1,258 @@
+// Exact integer products: 8-bit weights in panels of sixteen rows, times activations of twelve bits.
+//
+// A panel holds sixteen rows of a matrix, columns in groups of four: [column / 4][row][column % 4], each weight + 128 as
+// an unsigned byte. Sums of integers do not depend on order, so every path and every tiling gives the same ones.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "array.hpp"
+#include "vec.hpp"
+
+namespace ncz::inline NCZ_ISA {
+
+inline constexpr size_t kPanelRows = kLanes;
+inline constexpr int kActivationMax = 2047;  // 2047 * 127 * columns has to stay below 2^31
+inline constexpr size_t kMaxColumns = 8192;
+
+// Nearest integer, ties to even, of |x| < 2^22.
+inline Vec nearest(Vec x) { return (x + broadcast(12582912.0f)) - broadcast(12582912.0f); }
+// What is no number, or too large for one, becomes a large one: hostile weights must not reach conversions.
+inline Vec finite(Vec x) { return max(min(x, broadcast(0x1p60f)), broadcast(-0x1p60f)); }
+
+inline float largest(Vec x) {
+  alignas(64) float lane[kLanes];
+  store(lane, x);
+  for (int width = kLanes / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
+  return lane[0];
+}
+inline Vec magnitude(Vec x) { return max(x, broadcast(0.0f) - x); }
+
+// Rows of integers, each with the scale that it is in, in the form that this path multiplies.
+class Activations {
+ public:
+  Activations(size_t rows, size_t columns)
+      : columns_(columns), scale_(rows), sum_(rows), part_(rows * columns * kParts2) {}
+
+  size_t columns() const { return columns_; }
+  float scale(size_t row) const { return scale_[row]; }
+  int32_t sum(size_t row) const { return sum_[row]; }
+
+  // The row's nearest integers in steps of its largest magnitude / 2047.
+  void quantise(size_t row, const float* x) {
+    Vec most = broadcast(0.0f);
+    for (size_t i = 0; i < columns_; i += kLanes) most = max(most, magnitude(finite(load(x + i))));
+    const float top = largest(most);
+    const bool nothing = !(top > 0x1p-100f);
+    scale_[row] = nothing ? 0.0f : top / static_cast<float>(kActivationMax);
+    const Vec factor = broadcast(nothing ? 0.0f : static_cast<float>(kActivationMax) / top);
+    alignas(64) float whole[kLanes];
+    for (size_t i = 0; i < columns_; i += kLanes) {
+      store(whole, nearest(finite(load(x + i)) * factor));
+      put(row, i, whole);
+    }
+    complete(row, columns_);
+  }
+  // Sixteen whole numbers of -2048..4095 at a column.
+  void put(size_t row, size_t column, const float* whole) {
+#ifdef __AVX512VNNI__
+    const __m512i a = _mm512_cvttps_epi32(_mm512_load_ps(whole));
+    int8_t* const to = part_.data() + row * columns_ * 2 + column;
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(_mm512_srai_epi32(a, 6)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + columns_),
+                     _mm512_cvtepi32_epi8(_mm512_and_si512(a, _mm512_set1_epi32(63))));
+#else
+    int16_t* const to = part_.data() + row * columns_ + column;
+    for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int16_t>(static_cast<int32_t>(whole[i]));
+#endif
+  }
+  // After the last of `columns` numbers of a row, a multiple of 16.
+  void complete(size_t row, size_t columns) {
+    int32_t sum = 0;
+#ifdef __AVX512VNNI__
+    for (size_t i = 0; i < columns; ++i) sum += upper(row)[i] * 64 + lower(row)[i];
+#else
+    for (size_t i = 0; i < columns; ++i) sum += this->row(row)[i];
+#endif
+    sum_[row] = sum;
+  }
+
+#ifdef __AVX512VNNI__
+  const int8_t* upper(size_t row) const { return part_.data() + row * columns_ * 2; }  // a >> 6
+  const int8_t* lower(size_t row) const { return upper(row) + columns_; }              // a & 63
+#else
+  const int16_t* row(size_t row) const { return part_.data() + row * columns_; }
+#endif
+
+ private:
+#ifdef __AVX512VNNI__
+  static constexpr size_t kParts2 = 2;
+  using Element = int8_t;
+#else
+  static constexpr size_t kParts2 = 1;
+  using Element = int16_t;
+#endif
+  size_t columns_;
+  Array<float> scale_;
+  Array<int32_t> sum_;
+  Array<Element> part_;
+};
+
+// The panels of a matrix, `stride` bytes apart.
+struct Panels {
+  const uint8_t* data;
+  size_t stride;
+};
+
+namespace panel {
+
+#ifdef __AVX512VNNI__
+
+inline __m512i shifted(__m512i x) { return reinterpret_cast<__m512i>(reinterpret_cast<PartInt>(x) << 6); }
+
+// kPanels panels with kRows rows of activations. Twelve bits are two signed bytes: 64 * upper + lower. Loops over rows
+// and panels have to be unrolled, or sums would live in memory.
+template <int kRows, int kPanels, typename Store>
+inline void tile(Panels w, size_t columns, const Activations& a, size_t first, size_t at, Store& out) {
+  __m512i acc[kRows][kPanels];
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_setzero_si512();
+  const uint8_t* const base = w.data + at * w.stride;
+  const size_t pitch = 2 * a.columns();
+  const int8_t* part = a.upper(first);
+  for (int pass = 0; pass < 2; ++pass, part += a.columns()) {
+    if (pass) {
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 8
+        for (int p = 0; p < kPanels; ++p) acc[r][p] = shifted(acc[r][p]);
+    }
+    for (size_t column = 0; column < columns; column += 4) {
+      __m512i weights[kPanels];
+#pragma GCC unroll 8
+      for (int p = 0; p < kPanels; ++p)
+        weights[p] = _mm512_loadu_si512(base + static_cast<size_t>(p) * w.stride + column * kPanelRows);
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; ++r) {
+        int32_t four;
+        std::memcpy(&four, part + static_cast<size_t>(r) * pitch + column, 4);
+        const __m512i x = _mm512_set1_epi32(four);
+#pragma GCC unroll 8
+        for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], weights[p], x);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    const __m512i offset = _mm512_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(a.sum(first + static_cast<size_t>(r))) << 7));
+#pragma GCC unroll 8
+    for (int p = 0; p < kPanels; ++p) {
+      const __m512i exact = _mm512_sub_epi32(acc[r][p], offset);
+      out(first + static_cast<size_t>(r), at + static_cast<size_t>(p),
+          Vec{{__builtin_convertvector(reinterpret_cast<PartInt>(exact), Part)}});
+    }
+  }
+}
+// As many panels as sums fit the registers: few rows wait for weights from memory, many panels for rows.
+template <int kRows>
+inline constexpr int kTilePanels = kRows == 8 ? 3 : kRows == 4 ? 6 : 8;
+inline constexpr int kTileRows = 8;
+
+#elif defined(__AVX2__)
+
+template <int kRows, int kPanels, typename Store>
+inline void tile(Panels w, size_t columns, const Activations& a, size_t first, size_t at, Store& out) {
+  static_assert(kPanels == 1);
+  __m256i acc[kRows][4] = {};  // four rows of the panel in each, two sums a row
+  const uint8_t* base = w.data + at * w.stride;
+  for (size_t column = 0; column < columns; column += 4, base += 64) {
+    __m256i x[kRows];
+    for (int r = 0; r < kRows; ++r) {
+      int64_t four;
+      std::memcpy(&four, a.row(first + static_cast<size_t>(r)) + column, 8);
+      x[r] = _mm256_set1_epi64x(four);
+    }
+    for (int q = 0; q < 4; ++q) {
+      const __m256i weights = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(base + 16 * q)));
+      for (int r = 0; r < kRows; ++r) acc[r][q] = _mm256_add_epi32(acc[r][q], _mm256_madd_epi16(weights, x[r]));
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    const uint32_t offset = static_cast<uint32_t>(a.sum(first + static_cast<size_t>(r))) << 7;
+    alignas(64) float lane[kLanes];
+    for (int q = 0; q < 4; ++q) {
+      alignas(32) uint32_t pairs[8];
+      _mm256_store_si256(reinterpret_cast<__m256i*>(pairs), acc[r][q]);
+      for (int i = 0; i < 4; ++i)
+        lane[4 * q + i] = static_cast<float>(static_cast<int32_t>(pairs[2 * i] + pairs[2 * i + 1] - offset));
+    }
+    out(first + static_cast<size_t>(r), at, load(lane));
+  }
+}
+template <int>
+inline constexpr int kTilePanels = 1;
+inline constexpr int kTileRows = 2;
+
+#else
+
+template <int kRows, int kPanels, typename Store>
+inline void tile(Panels w, size_t columns, const Activations& a, size_t first, size_t at, Store& out) {
+  static_assert(kPanels == 1 && kRows == 1);
+  uint32_t acc[kPanelRows] = {};
+  const uint8_t* base = w.data + at * w.stride;
+  const int16_t* x = a.row(first);
+  for (size_t column = 0; column < columns; column += 4, base += 64, x += 4)
+    for (size_t i = 0; i < kPanelRows; ++i)
+      for (size_t j = 0; j < 4; ++j)
+        acc[i] += static_cast<uint32_t>(static_cast<int32_t>(base[4 * i + j]) * int32_t{x[j]});
+  const uint32_t offset = static_cast<uint32_t>(a.sum(first)) << 7;
+  alignas(64) float lane[kLanes];
+  for (size_t i = 0; i < kPanelRows; ++i) lane[i] = static_cast<float>(static_cast<int32_t>(acc[i] - offset));
+  out(first, at, load(lane));
+}
+template <int>
+inline constexpr int kTilePanels = 1;
+inline constexpr int kTileRows = 1;
+
+#endif
+
+template <int kRows, typename Store>
+void tiles(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t& first, size_t rows,
+           Store& out) {
+  if constexpr (kRows <= kTileRows) {
+    constexpr int kPanels = kTilePanels<kRows>;
+    for (; rows - first >= kRows; first += kRows) {
+      size_t at = begin;
+      for (; at + kPanels <= end; at += kPanels) tile<kRows, kPanels>(w, columns, a, first, at, out);
+      for (; at < end; ++at) tile<kRows, 1>(w, columns, a, first, at, out);
+    }
+  }
+}
+
+}  // namespace panel
+
+// out(row, panel, products): for rows [first, rows) of `a`, the sixteen sums of the panel's rows as binary32, over the first
+// `columns` of them. Panels [begin, end).
+template <typename Store>
+void multiply(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first_row,
+              size_t rows, Store out) {
+  using namespace panel;
+  // A group of panels stays in the cache while all rows pass over it.
+  constexpr size_t kGroup = 24;
+  const size_t group = rows - first_row > 1 ? kGroup : end - begin;
+  for (size_t at = begin; at < end; at += group) {
+    const size_t stop = at + group < end ? at + group : end;
+    size_t first = first_row;
+    tiles<8>(w, at, stop, columns, a, first, rows, out);
+    tiles<4>(w, at, stop, columns, a, first, rows, out);
+    tiles<2>(w, at, stop, columns, a, first, rows, out);
+    tiles<1>(w, at, stop, columns, a, first, rows, out);
+  }
+}
+
+}  // namespace ncz::inline NCZ_ISA

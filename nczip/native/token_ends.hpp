@@ -1,0 +1,94 @@
+// Whether a token of a language model ends here: the model's opinion, and how tokens ended in like places before.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "apm.hpp"
+#include "array.hpp"
+#include "counters.hpp"
+#include "hashing.hpp"
+#include "mixer.hpp"
+
+namespace ncz::inline NCZ_ISA {
+
+class TokenEnds {
+ public:
+  explicit TokenEnds(int table_bits)
+      : shift_(32 - table_bits), counters_(size_t{kContexts} << table_bits, Counter{}), mixer_(kSelectors, initial().data()) {
+    for (Apm& apm : apms_) apm.start(kApmBits);
+  }
+  static size_t memory(int table_bits) {
+    return (kContexts * sizeof(Counter) << table_bits) + 2 * Apm::memory(kApmBits) + (size_t{64} << 10);
+  }
+
+  // model: the probability that it ends, of 1. history[-1] is the last byte of `known`; the token has `depth` of them.
+  // word: a hash of the letters of the word so far. In units of 2^-24.
+  uint32_t predict(float model, const uint8_t* history, size_t known, size_t depth, uint32_t word) {
+    const auto back = [&](size_t i) { return i <= known ? uint32_t{history[-static_cast<ptrdiff_t>(i)]} : 0; };
+    const auto length = static_cast<uint32_t>(depth);
+    uint32_t prefix = length;  // hash of the token so far
+    for (size_t i = 1; i <= depth; ++i) prefix = hash_step(prefix, back(i));
+    const uint32_t contexts[kContexts] = {
+        hash_of(prefix, 1),
+        hash_of(prefix, back(depth + 1), back(depth + 2), 2),
+        hash_of(prefix, back(depth + 1), back(depth + 2), back(depth + 3), back(depth + 4), 3),
+        hash_of(length, back(1), back(2), back(3), 4),
+        hash_of(length, word, 5)};
+
+    const float opinion = logistic(model);
+    const float by_byte = apms_[0].refine(opinion, hash_of(back(1), 1));
+    const float by_length = apms_[1].refine(opinion, hash_of(length, 2));
+    alignas(64) float x[kLanes] = {opinion, logistic(by_byte), logistic(by_length), 0.3f};
+    for (size_t k = 0; k < kContexts; ++k) {
+      counter_[k] = &counters_[(k << (32 - shift_)) + (contexts[k] >> shift_)];
+      x[4 + k] = counter_[k]->is_new() ? 0.0f : kStretch.of(counter_[k]->p22());
+    }
+    const int place = static_cast<int>(depth < kDepths ? depth : kDepths - 1);
+    const int sure = static_cast<int>(clamp(opinion + kWays / 2, 0.0f, kWays - 1.0f));
+    mixer_.take(load(x));
+    mixed_ = squash(mixer_.mix({place, sure}, place));
+    return static_cast<uint32_t>(
+        clamp((mixed_ * 0.8f + by_byte * 0.1f + by_length * 0.1f) * 0x1p24f, 4.0f, 0x1p24f - 4.0f));
+  }
+
+  void update(int end) {
+    mixer_.update(end, mixed_, rate_, kFinalRate);
+    rate_ = kRateEnd + (rate_ - kRateEnd) * 0.9995f;
+    for (Apm& apm : apms_) apm.update(end);
+    for (Counter* counter : counter_) counter->update(end, 255);
+  }
+
+ private:
+  static constexpr size_t kContexts = 5;
+  static constexpr int kDepths = 8, kWays = 26, kApmBits = 11;
+  static constexpr int kSelectors[2] = {kDepths, kWays};
+  static constexpr float kRateStart = 0.01f, kRateEnd = 0.002f, kFinalRate = 0.0002f;
+  using Mixer = TwoLayerMixer<kLanes, 2>;
+
+  static float logistic(float p) {
+    return clamp(stretch(clamp(p, 0x1p-20f, 1.0f - 0x1p-20f)), -kMaxStretch, kMaxStretch);
+  }
+  // The model counts for half, what corrects it for the other half, each counter for a twentieth; in 2^-12.
+  static Array<int16_t> initial() {
+    constexpr size_t kVectors = kDepths + kWays;
+    Array<int16_t> weights(kVectors * kLanes + Mixer::kFinal);
+    for (size_t v = 0; v < kVectors; ++v) {
+      int16_t* const to = weights.data() + v * kLanes;
+      to[0] = 2048, to[1] = to[2] = 1024;
+      for (size_t k = 0; k < kContexts; ++k) to[4 + k] = 204;
+    }
+    for (size_t i = 0; i < Mixer::kFinal; i += kLanes)
+      weights[kVectors * kLanes + i] = weights[kVectors * kLanes + i + 1] = 2048;
+    return weights;
+  }
+
+  int shift_;
+  Array<Counter> counters_;
+  Counter* counter_[kContexts] = {};
+  Apm apms_[2];
+  Mixer mixer_;
+  float mixed_ = 0.5f, rate_ = kRateStart;
+};
+
+}  // namespace ncz::inline NCZ_ISA
