@@ -25,14 +25,23 @@ def clamped(x: Floats) -> Floats:
 class Mixer:
     """``values[k]``: how many weight vectors selector k has; ``inputs``: their length, a multiple of 16.
 
-    ``initial``: all weights at the start, those of the first layer and then, with two, those of the second.
+    ``initial``: all weights at the start, those of the first layer and then, with two, those of the second,
+    which learns at ``final_rate``.
     """
 
-    def __init__(self, values: tuple[int, ...], inputs: int, initial: Floats, two_layers: bool) -> None:
+    def __init__(
+        self,
+        values: tuple[int, ...],
+        inputs: int,
+        initial: Floats,
+        two_layers: bool,
+        final_rate: np.float32 = FINAL_RATE,
+    ) -> None:
         self.bases = np.array([0, *accumulate(values)][:-1])
         first = sum(values) * inputs
         self.weights = initial[:first].reshape(-1, inputs).copy()
         self.two_layers = two_layers
+        self.final_rate = final_rate
         self.sets = len(values)
         self.final = initial[first:].reshape(-1, LANES).copy()
         self.inputs = np.zeros(inputs, np.float32)
@@ -58,4 +67,4 @@ class Mixer:
             return
         steps = (np.float32(bit) - squash(self.outputs)) * rate
         self.weights[self.rows] += steps[: self.sets, None] * self.inputs
-        self.final[self.final_context] += error * FINAL_RATE * self.outputs
+        self.final[self.final_context] += error * self.final_rate * self.outputs

@@ -111,19 +111,23 @@ class Mixture:
 
     def predict(self) -> int:
         """The probability of a 1 in units of 2^-24."""
-        opinions = [
-            *self.opinions_of_histories(),
-            *self.opinions_of_direct(),
-            *(match.expect(self.past.history, self.partial, self.bit_index) for match in self.matches),
-            *self.opinion_of_ssm(),
-            BIAS,
-        ]
+        opinions = self.opinions()
         self.inputs = np.zeros_like(self.inputs)
         self.inputs[: len(opinions)] = opinions
         x = self.mixer.mix(self.inputs, self.select(), self.sureness() << 3 | self.bit_index)
         self.mixed = np.float32(squash(x)) if self.parts.apms else quick_squash(x)
         p = self.refine(x) * TOTAL
         return int(min(max(p, LEAST), TOTAL - LEAST))
+
+    def opinions(self) -> list[float]:
+        """The inputs of the mixer, without padding."""
+        return [
+            *self.opinions_of_histories(),
+            *self.opinions_of_direct(),
+            *(match.expect(self.past.history, self.partial, self.bit_index) for match in self.matches),
+            *self.opinion_of_ssm(),
+            BIAS,
+        ]
 
     def opinions_of_histories(self) -> list[float]:
         histories = [table[key] for table, key in self.places]
@@ -237,14 +241,18 @@ class Mixture:
         irregular = self.past.binary and not self.past.regular and not self.past.raster
         self.mixer.update(bit, self.mixed, self.rate * BINARY_RATE if irregular else self.rate)
         self.rate = self.parts.rate_end + (self.rate - self.parts.rate_end) * RATE_DECAY
+        for apm in self.apms:
+            apm.update(bit)
+        self.learn(bit)
+
+    def learn(self, bit: int) -> None:
+        """What all models but the mixer and the estimations learn of a bit."""
         for counter in self.counters:
             counter.update(bit)
         for table, key in self.places:  # one after another: two contexts may share a slot
             table[key] = after(table[key], bit)
         for match in self.matches:
             match.update(bit)
-        for apm in self.apms:
-            apm.update(bit)
         if self.ssm:
             self.walk.take(bool(bit))
         self.partial = self.partial << 1 | bit

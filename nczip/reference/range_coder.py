@@ -68,7 +68,7 @@ class RangeDecoder:
     def take(self, left: int, width: int) -> None:
         """The next symbol's interval was [left, left + width)."""
         unit = self.width >> PRECISION
-        self.offset -= unit * left
+        self.offset = (self.offset - unit * left) % (1 << STATE)  # damage may take it below 0
         self.width = unit * width
         if self.width < 1 << WORD:
             word = self.packed[self.read : self.read + WORD // 8].ljust(WORD // 8, b"\0")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-PATHS = ("scalar", *(("neon",) if os.uname().machine == "aarch64" else ("sse2", "avx2", "avx512")))
+PATHS = ("scalar", *(("neon",) if os.uname().machine == "aarch64" else ("sse2", "avx2", "avx512", "vnni")))
 
 CHILD = """
 import pickle, sys

@@ -72,5 +72,5 @@ def test_a_paths_code_stays_in_it(path: Path) -> None:
     symbols = subprocess.run(["nm", "-C", path], capture_output=True, check=True, text=True).stdout
     assert "_GLOBAL__sub_I" not in symbols
     weak = re.findall(r"^\w* +[WVui] (.*)$", symbols, re.MULTILINE)
-    own = re.compile(r"ncz::(scalar|sse2|avx2|avx512|neon)::|^typeinfo |^DW\.ref\.")
+    own = re.compile(r"ncz::(scalar|sse2|avx2|avx512|vnni|neon)::|^typeinfo |^DW\.ref\.")
     assert [name for name in weak if not own.search(name)] == []

@@ -1,0 +1,172 @@
+"""Blocks through a tiny language model: back alone or side by side, with guesses or none, on every path."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from core_stages import PATHS
+from tiny_transformers import SHAPES, Tiny
+
+from nczip import _core, knowledge
+from nczip.reference.cdf import TOTAL
+from nczip.reference.range_coder import RangeEncoder
+from nczip.reference.token_weights import TokenWeights
+from nczip.reference.transformer import Transformer
+
+LEVELS = (7, 8, 9)
+WINDOW_BITS = 6
+SILENT = range(0x80, 0x90)  # bytes that the model has no token for
+
+CHILD = """
+import pickle, sys
+from nczip import _core, knowledge
+arguments, jobs = pickle.load(sys.stdin.buffer)
+model = _core.LanguageModel(*arguments)
+packed = []
+for config, raw, tokens in jobs:
+    encoder = _core.LanguageEncoder(model, config, raw, tokens, knowledge.load())
+    encoder.advance(len(raw))
+    packed.append(encoder.finish())
+pickle.dump((_core.isa(), packed), sys.stdout.buffer)
+"""
+
+
+@functools.cache
+def tiny() -> Tiny:
+    tiny = Tiny(SHAPES["llama"])
+    strings, begin = tiny.tensors["vocabulary.bytes"], tiny.tensors["vocabulary.begin"]
+    tiny.tensors["head.scale"][: tiny.shape.entries][np.isin(strings[begin[:-1]], SILENT)] = 0
+    return tiny
+
+
+def spelled(tokens: np.ndarray) -> bytes:
+    strings, begin = tiny().tensors["vocabulary.bytes"].tobytes(), tiny().tensors["vocabulary.begin"]
+    return b"".join(strings[begin[token] : begin[token + 1]] for token in tokens)
+
+
+@functools.cache
+def texts() -> dict[str, np.ndarray]:
+    """Tokens of blocks."""
+    entries = tiny().shape.entries
+    single = tiny().tokens(2)[1:]
+    silent = np.flatnonzero(tiny().tensors["head.scale"][:entries] == 0).astype(np.uint32)
+    mixed = tiny().tokens(150)[1:]
+    mixed[40:44] = mixed[60] = mixed[-1] = silent[0]
+    phrase = np.tile(tiny().tokens(18)[1:], 9)
+    phrase[100] = (phrase[100] + 1) % entries
+    return {
+        "empty": single[:0],
+        "one token": single,
+        "only silent bytes": silent[:5],
+        "mixed": mixed,
+        "repeats": phrase.astype(np.uint32),
+        "short": tiny().tokens(20)[1:],
+    }
+
+
+@functools.cache
+def packed(level: int) -> dict[str, bytes]:
+    model = _core.LanguageModel(*tiny().arguments)
+    config = _core.language_config(level, 16, WINDOW_BITS)
+    results = {}
+    for name, tokens in texts().items():
+        raw = spelled(tokens)
+        encoder = _core.LanguageEncoder(model, config, raw, tokens, knowledge.load())
+        done = 0
+        while done < len(raw):
+            done = encoder.advance(50)
+        results[name] = encoder.finish()
+    return results
+
+
+def unpacked(level: int, names: list[str], results: list[bytes]) -> tuple[list[bytes], int]:
+    """The blocks' content, and how many passes of the model that took."""
+    model = _core.LanguageModel(*tiny().arguments)
+    config = _core.language_config(level, 16, WINDOW_BITS)
+    sizes = [len(spelled(texts()[name])) for name in names]
+    decoder = _core.LanguageDecoder(model, config, sizes, results, knowledge.load())
+    while not decoder.step():
+        pass
+    assert decoder.position == sum(sizes)
+    return [decoder.content(i) for i in range(len(names))], decoder.passes
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", ["empty", "one token", "only silent bytes", "mixed", "repeats"])
+def test_a_block_comes_back(level: int, name: str) -> None:
+    contents, passes = unpacked(level, [name], [packed(level)[name]])
+    assert contents == [spelled(texts()[name])]
+    if name == "repeats":
+        assert passes < 0.6 * len(texts()[name])  # guesses that were right
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("names", [["mixed", "repeats"], ["repeats", "empty", "mixed", "short", "one token"]])
+def test_blocks_come_back_together(level: int, names: list[str]) -> None:
+    contents, _ = unpacked(level, names, [packed(level)[name] for name in names])
+    assert contents == [spelled(texts()[name]) for name in names]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_path_packs_the_same(path: str) -> None:
+    jobs = [
+        (_core.language_config(level, 16, WINDOW_BITS), spelled(texts()[name]), texts()[name].tobytes())
+        for level in LEVELS
+        for name in ("mixed", "repeats")
+    ]
+    child = subprocess.run(
+        [sys.executable, "-P", "-c", CHILD],
+        env={**os.environ, "NCZIP_ISA": path},
+        input=pickle.dumps((tiny().arguments, jobs)),
+        capture_output=True,
+        check=True,
+    )
+    used, results = pickle.loads(child.stdout)
+    if used != path:
+        pytest.skip(f"this machine has no {path}")
+    assert results == [packed(level)[name] for level in LEVELS for name in ("mixed", "repeats")]
+
+
+@pytest.mark.parametrize("name", ["mixed", "short"])
+def test_direct_coding_is_that_of_the_references(name: str) -> None:
+    entries = tiny().shape.entries
+    silent = tiny().tensors["head.scale"][:entries] == 0
+    tokens = texts()[name]
+    seen = [entries, *tokens[~silent[tokens]].tolist()]
+    logits = Transformer(*tiny().arguments).logits(1 << WINDOW_BITS, seen)
+    weights = TokenWeights(silent, 0)
+    coder = RangeEncoder()
+    row = 0
+    for token in tokens.tolist():
+        sums = weights.predict(logits[row]).tolist()
+        spare = TOTAL - entries
+        low, high = (sums[i] * spare // sums[-1] + i for i in (token, token + 1))
+        coder.encode(low, high - low)
+        row += not silent[token]
+    assert coder.finish() == packed(7)[name]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_damage_gives_other_bytes_or_an_error(level: int) -> None:
+    """Never a crash, and never more bytes than the block has."""
+    names = ["mixed", "repeats"]
+    noise = hashlib.shake_256(b"noise").digest(300)
+    swapped = [packed(level)["repeats"], packed(level)["mixed"]]
+    for damaged in ([b"", b"\xff" * 300], [noise, noise[1:]], swapped):
+        model = _core.LanguageModel(*tiny().arguments)
+        config = _core.language_config(level, 16, WINDOW_BITS)
+        sizes = [len(spelled(texts()[name])) for name in names]
+        decoder = _core.LanguageDecoder(model, config, sizes, damaged, knowledge.load())
+        while not decoder.step(1000):
+            pass
+        for i, size in enumerate(sizes):
+            with contextlib.suppress(ValueError):
+                assert len(decoder.content(i)) == size
