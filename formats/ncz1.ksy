@@ -24,6 +24,7 @@ types:
         type:
           switch-on: form
           cases:
+            8: spoken
             15: full
             _: solo
   solo:
@@ -41,6 +42,39 @@ types:
         doc: low half of XXH3-64 of the content
       - id: packed
         size: packed_size.value
+  spoken:
+    doc: One block through a language model; its packed bytes begin with the configuration.
+    seq:
+      - id: raw_size
+        type: varint
+      - id: packed_size
+        type: varint
+        doc: of the configuration too
+      - id: check
+        type: u4
+        doc: CRC-32 of the frame's bytes before this field, then of the packed bytes
+      - id: content_hash
+        type: u4
+        doc: low half of XXH3-64 of the content
+      - id: configuration
+        type: language_configuration
+      - id: packed
+        size: packed_size.value - 12
+  language_configuration:
+    seq:
+      - id: version
+        type: u1
+      - id: level
+        type: u1
+      - id: table_bits
+        type: u1
+        doc: binary logarithm of the bytes of the mixture's largest table
+      - id: window_bits
+        type: u1
+        doc: binary logarithm of the tokens that the model looks back on
+      - id: model
+        size: 8
+        doc: the beginning of the SHA-256 of the model file
   full:
     seq:
       - id: length
@@ -91,6 +125,10 @@ types:
         type: u1
       - id: configuration
         size: length
+        type:
+          switch-on: number
+          cases:
+            method_number::language: language_configuration
   block:
     seq:
       - id: method
@@ -169,3 +207,4 @@ enums:
     0: stored
     1: zstd
     2: mixture
+    3: language

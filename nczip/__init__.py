@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nczip.errors import CorruptError as CorruptError
     from nczip.errors import FormatError as FormatError
     from nczip.errors import MemoryLimitError as MemoryLimitError
+    from nczip.errors import MissingModelError as MissingModelError
+    from nczip.errors import ModelFileError as ModelFileError
     from nczip.errors import NczipError as NczipError
     from nczip.errors import NewerVersionError as NewerVersionError
     from nczip.errors import TruncatedError as TruncatedError
@@ -40,6 +42,8 @@ _HOMES = {
         "CorruptError",
         "FormatError",
         "MemoryLimitError",
+        "MissingModelError",
+        "ModelFileError",
         "NczipError",
         "NewerVersionError",
         "TruncatedError",
@@ -60,6 +64,8 @@ __all__ = [
     "FrameInfo",
     "LostRange",
     "MemoryLimitError",
+    "MissingModelError",
+    "ModelFileError",
     "NczipError",
     "NewerVersionError",
     "Reader",

@@ -1,6 +1,7 @@
-"""The C++ core: the mixture's block encoder and decoder. Every call releases the GIL while it works."""
+"""The C++ core: block encoders and decoders. Every call releases the GIL while it works."""
 
 from types import ModuleType
+from typing import Any
 
 from typing_extensions import Buffer
 
@@ -46,3 +47,70 @@ class MixtureDecoder:
     def __init__(self, config: bytes, raw_size: int, packed: Buffer, knowledge: Buffer) -> None: ...
     def decode(self, bytes: int) -> bytes:
         """The next bytes of the block, fewer than asked at its end."""
+
+def language_config(level: int, table_bits: int, window_bits: int) -> bytes:
+    """The coder's configuration of level 7, 8 or 9.
+
+    ``table_bits``: the log2 of the bytes of the mixture's largest table, 16 to 31. ``window_bits``: the log2
+    of the tokens that the model looks back on, 6 to 12. Raises ValueError for others.
+    """
+
+def language_memory(model: LanguageModel, config: bytes, raw_size: int, together: int) -> int:
+    """Bytes for ``together`` blocks of ``raw_size`` bytes side by side, beyond the model.
+
+    An encoder takes no more than a decoder of one block. Raises ValueError for a configuration that this
+    version does not know.
+    """
+
+def logits(model: LanguageModel, window: int, tokens: Buffer, together: int = 64) -> bytes:
+    """Logits in bits, binary32 [tokens, vocabulary], of what follows each of ``tokens`` (uint32).
+
+    A token equal to the size of the vocabulary is the mark that blocks begin with. ``window`` is a multiple
+    of 16.
+    """
+
+class LanguageModel:
+    """The arrays of a model file (formats/ncm.md), kept alive and put together.
+
+    Raises ValueError for shapes that this version cannot run.
+    """
+
+    def __init__(
+        self, architecture: dict[str, Any], attention: list[dict[str, int]], tensors: dict[str, Any]
+    ) -> None: ...
+
+class LanguageEncoder:
+    """Codes one block, whose ``tokens`` (uint32) spell ``raw``. Raises ValueError if they do not."""
+
+    def __init__(
+        self, model: LanguageModel, config: bytes, raw: Buffer, tokens: Buffer, knowledge: Buffer
+    ) -> None: ...
+    def advance(self, bytes: int) -> int:
+        """Codes about ``bytes`` more; returns the bytes of the block done."""
+    @property
+    def packed_size(self) -> int:
+        """Bytes written so far."""
+    def finish(self) -> bytes:
+        """The packed block. Call once, after ``advance`` has reached the end."""
+
+class LanguageDecoder:
+    """Decodes blocks side by side. Damaged packed bytes give wrong bytes, never a crash: check the hash."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        config: bytes,
+        raw_sizes: list[int],
+        packed: list[bytes],
+        knowledge: Buffer,
+    ) -> None: ...
+    def step(self, passes: int = 1) -> bool:
+        """Some passes of the model over all blocks; whether they are all done."""
+    @property
+    def position(self) -> int:
+        """Bytes decoded, of all blocks together."""
+    @property
+    def passes(self) -> int:
+        """Passes of the model so far."""
+    def content(self, block: int) -> bytes:
+        """A block that is done. Raises ValueError if its last token went past its end."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from nczip import blocks, container, levels
 from nczip.blocks import Step
-from nczip.container import BlockHead, Frame, Method, Tally, Trailer
+from nczip.container import LANGUAGE, BlockHead, Frame, Method, Tally, Trailer
 from nczip.errors import CorruptError, FormatError, NczipError, TruncatedError
 
 
@@ -92,10 +92,23 @@ class BlockStart:
     method: Method
     head: BlockHead
 
-    def unpack(self, packed: bytes, step: Step) -> bytes:
-        """The block's content, or CorruptError."""
-        with _placed(f"block at byte {self.offset}"):
-            return blocks.unpack(self.method, self.head, packed, step)
+
+def unpack(starts: Sequence[BlockStart], packed: Sequence[bytes], step: Step) -> list[bytes | NczipError]:
+    """The contents of one block, or of several of one method of a language model; CorruptError in the place
+    of a damaged one. Raises what is wrong with all of them."""
+    if starts[0].method.id == LANGUAGE:
+        heads = [start.head for start in starts]
+        found = blocks.unpack_together(starts[0].method, list(zip(heads, packed, strict=True)), step)
+    else:
+        (start,), (bytes_,) = starts, packed
+        try:
+            found = [blocks.unpack(start.method, start.head, bytes_, step)]
+        except CorruptError as error:
+            found = [error]
+    return [
+        CorruptError(f"block at byte {start.offset}: {one}") if isinstance(one, CorruptError) else one
+        for start, one in zip(starts, found, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

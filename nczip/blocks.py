@@ -8,12 +8,12 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nczip.container import PIECE, RAW, ZSTD, BlockHead, Method
-from nczip.errors import CorruptError, NewerVersionError
+from nczip.container import LANGUAGE, PIECE, RAW, ZSTD, BlockHead, Method
+from nczip.errors import CorruptError, NczipError, NewerVersionError
 from nczip.levels import ZSTD_LEVELS, zstd_window
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ TAIL_ENTROPY = 7.9  # for what follows bytes that the mixture has already failed
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A block after packing; ``stored`` when nothing made it smaller and ``data`` is the content itself."""
+    """A block after packing, by ``method``; if that is the raw one, ``data`` is the content itself."""
 
-    stored: bool
+    method: Method
     raw_size: int
     data: bytes | memoryview
     content_hash: bytes
@@ -50,35 +50,106 @@ def content_hash(raw: Buffer) -> bytes:
     return xxhash.xxh3_64_intdigest(raw).to_bytes(8, "little")
 
 
-def pack(method: Method, level: int, raw: Buffer, step: Step) -> Packed:
-    """Packs one block. The result depends on the arguments alone."""
+def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step) -> Packed:
+    """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
+
+    ``methods``: the level's own, and the one for what no language model has read, where there is a choice.
+    ``level`` matters to zstd.
+    """
     view = memoryview(raw).cast("B")
-    data = None
+    best, data = methods[0], None
     if not looks_random(view):
-        data = (
-            _pack_zstd(ZSTD_LEVELS[level], view, step)
-            if method.id == ZSTD
-            else _pack_mixture(method, view, step)
-        )
-    if data is None or len(data) >= len(view):
+        for method in _suited(methods, view):
+            packed = _pack(method, level, view, step)
+            if packed is not None and len(packed) < (len(view) if data is None else len(data)):
+                best, data = method, packed
+    if data is None:
         step(len(view), len(view))
-        return Packed(True, len(view), view, content_hash(view))
-    return Packed(False, len(view), data, content_hash(view))
+        return stored(view)
+    return Packed(best, len(view), data, content_hash(view))
+
+
+def stored(raw: Buffer) -> Packed:
+    """A block as it is."""
+    view = memoryview(raw).cast("B")
+    return Packed(Method(RAW), len(view), view, content_hash(view))
+
+
+def _suited(methods: Sequence[Method], raw: memoryview) -> Sequence[Method]:
+    """Those of the methods that are worth trying."""
+    if len(methods) == 1 or len(raw) == 0:
+        return methods
+    from nczip import language
+
+    spoken = language.bytes_a_token(methods[0], raw)
+    if spoken >= language.TEXT:
+        return methods[:1]
+    return methods[1:] if spoken <= language.NO_TEXT else methods
+
+
+def _pack(method: Method, level: int, raw: memoryview, step: Step) -> bytes | None:
+    if method.id == ZSTD:
+        return _pack_zstd(ZSTD_LEVELS[level], raw, step)
+    if method.id == LANGUAGE:
+        from nczip import language
+
+        return language.pack(method, raw, step)
+    return _pack_mixture(method, raw, step)
 
 
 def unpack(method: Method, head: BlockHead, packed: bytes, step: Step) -> bytes:
     """Gives back a block's content, or raises CorruptError; never content whose hash does not match."""
     head.check_packed(packed)
-    if method.id == RAW:
-        raw = packed
+    if method.id == LANGUAGE:
+        (result,) = unpack_together(method, [(head, packed)], step)
+        if isinstance(result, NczipError):
+            raise result
+        raw = result
+    elif method.id == RAW:
+        raw = checked(head, packed)
     elif method.id == ZSTD:
-        raw = _unpack_zstd(packed, head.raw_size, step)
+        raw = checked(head, _unpack_zstd(packed, head.raw_size, step))
     else:
-        raw = _unpack_mixture(method, packed, head.raw_size, step)
-    if len(raw) != head.raw_size or content_hash(raw)[: len(head.content_hash)] != head.content_hash:
-        raise CorruptError("the content does not match its checksum")
+        raw = checked(head, _unpack_mixture(method, packed, head.raw_size, step))
     step(len(raw), len(packed))
     return raw
+
+
+def checked(head: BlockHead, raw: bytes) -> bytes:
+    """The content, if it is the one that was packed, or CorruptError."""
+    if len(raw) != head.raw_size or content_hash(raw)[: len(head.content_hash)] != head.content_hash:
+        raise CorruptError("the content does not match its checksum")
+    return raw
+
+
+def unpack_together(
+    method: Method, parts: Sequence[tuple[BlockHead, bytes]], step: Step
+) -> list[bytes | NczipError]:
+    """Several blocks of one language model's method: content, or CorruptError, in the place of each.
+
+    Raises what is wrong with all of them: MissingModelError, ModelFileError, NewerVersionError.
+    """
+    from nczip import language
+
+    results: list[bytes | NczipError] = []
+    intact = []
+    for head, packed in parts:
+        try:
+            head.check_packed(packed)
+            intact.append((head.raw_size, packed))
+            results.append(b"")
+        except CorruptError as error:
+            results.append(error)
+    contents = iter(language.unpack(method, intact, step) if intact else ())
+    for number, (head, _) in enumerate(parts):
+        if isinstance(results[number], NczipError):
+            continue
+        try:
+            content = next(contents)
+            results[number] = content if isinstance(content, NczipError) else checked(head, content)
+        except CorruptError as error:
+            results[number] = error
+    return results
 
 
 def looks_random(raw: memoryview, entropy: float = RANDOM_ENTROPY) -> bool:

@@ -22,12 +22,15 @@ MAJOR = 1
 ARITHMETIC = 1
 FULL_FORM = 15
 RAW_FORM = 7  # forms 1 to 6 are the levels
+LANGUAGE_FORM = 8  # the method's configuration is the beginning of the packed bytes
 FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
-RAW, ZSTD, MIXTURE = 0, 1, 2  # methods
+RAW, ZSTD, MIXTURE, LANGUAGE = 0, 1, 2, 3  # methods
+LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
 
 MAX_BLOCK = 256 << 20  # bytes of content; larger claims are refused before anything is allocated
+MAX_LANGUAGE_BLOCK = 16 << 20  # of method 3, which takes hours for that
 MAX_HEADER = 64 << 10  # bytes of fields in any version's frame header
 PIECE = 1 << 20  # bytes asked of a source at a time, so that a size never allocates more than is there
 
@@ -65,7 +68,7 @@ class Frame:
     """A frame's header; ``solo`` is the header of the only block where the form is not FULL_FORM."""
 
     form: int
-    methods: tuple[Method, ...]  # empty for a solo frame: the form names the method
+    methods: tuple[Method, ...]  # empty for a solo frame whose form names the method
     max_block: int
     length: int  # bytes of the header
     solo: BlockHead | None = None
@@ -152,10 +155,15 @@ def _u32(value: int) -> bytes:
 # Writing
 
 
-def solo_frame(form: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes) -> bytes:
-    """The header of a frame of one block; the packed bytes follow it. ``content_hash`` is all 8 bytes."""
-    head = MAGIC + bytes([MAJOR << 4 | form]) + varint(raw_size) + varint(len(packed))
-    return head + _u32(zlib.crc32(packed, zlib.crc32(head))) + content_hash[:4]
+def solo_frame(
+    form: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes, config: bytes = b""
+) -> bytes:
+    """The header of a frame of one block; the packed bytes follow it. ``content_hash`` is all 8 bytes.
+
+    ``config``: of the method, where the form does not imply it.
+    """
+    head = MAGIC + bytes([MAJOR << 4 | form]) + varint(raw_size) + varint(len(config) + len(packed))
+    return head + _u32(zlib.crc32(packed, zlib.crc32(head + config))) + content_hash[:4] + config
 
 
 def full_frame(methods: Sequence[Method], max_block: int) -> bytes:
@@ -220,11 +228,20 @@ def read_frame(source: Source) -> Frame:
     raw_size, packed_size = fields.varint(), fields.varint()
     head_crc = fields.crc()
     crc, content_hash = fields.u32(), fields.take(4)
-    if major != MAJOR or not 1 <= form <= RAW_FORM:
+    if major != MAJOR or not 1 <= form <= LANGUAGE_FORM:
         _reject_solo(source, packed_size, head_crc, crc, major, form)
-    _check_sizes(raw_size, packed_size, MAX_BLOCK)
+    _check_sizes(raw_size, packed_size, MAX_LANGUAGE_BLOCK if form == LANGUAGE_FORM else MAX_BLOCK)
+    methods: tuple[Method, ...] = ()
+    if form == LANGUAGE_FORM:
+        if packed_size < LANGUAGE_CONFIG:
+            raise CorruptError("its header is damaged")
+        # Packed bytes to the checksum, a part of the header to everything else.
+        config = fields.take(LANGUAGE_CONFIG)
+        head_crc = zlib.crc32(config, head_crc)
+        packed_size -= LANGUAGE_CONFIG
+        methods = (Method(LANGUAGE, config),)
     block = BlockHead(0, raw_size, packed_size, head_crc, crc, content_hash, len(fields.seen))
-    return Frame(form, (), raw_size, len(fields.seen), block)
+    return Frame(form, methods, raw_size, len(fields.seen), block)
 
 
 def _reject_solo(source: Source, size: int, head_crc: int, crc: int, major: int, form: int) -> NoReturn:
@@ -306,7 +323,7 @@ def _method_table(value: bytes) -> tuple[Method, ...]:
     if not methods:
         raise CorruptError("its header names no method")
     for method in methods:
-        if method.id not in (RAW, ZSTD, MIXTURE) or (method.id != MIXTURE and method.config):
+        if method.id not in (RAW, ZSTD, MIXTURE, LANGUAGE) or (method.id in (RAW, ZSTD) and method.config):
             raise NewerVersionError(f"needs a newer nczip (method {method.id})")
     return tuple(methods)
 
@@ -320,7 +337,10 @@ def read_block(source: Source, frame: Frame) -> BlockHead | None:
     if method > len(frame.methods):
         raise CorruptError("it names a method that its frame does not have")
     raw_size, packed_size = fields.varint(), fields.varint()
-    _check_sizes(raw_size, packed_size, frame.max_block)
+    most = frame.max_block
+    if frame.methods[method - 1].id == LANGUAGE:
+        most = min(most, MAX_LANGUAGE_BLOCK)
+    _check_sizes(raw_size, packed_size, most)
     if raw_size == 0:
         raise CorruptError("it claims to be empty")
     head_crc = fields.crc()

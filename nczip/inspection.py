@@ -3,31 +3,50 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from nczip import levels
 from nczip.archive import BlockStart, FileSource, FrameStart, walk
-from nczip.container import FULL_FORM, MAJOR, MIXTURE, RAW, RAW_FORM, ZSTD, Frame
+from nczip.container import (
+    FULL_FORM,
+    LANGUAGE,
+    LANGUAGE_FORM,
+    MAJOR,
+    MIXTURE,
+    RAW,
+    RAW_FORM,
+    ZSTD,
+    Frame,
+    Method,
+)
+from nczip.errors import MissingModelError, ModelFileError
 
-METHOD_NAMES = {RAW: "raw", ZSTD: "zstd", MIXTURE: "mixture"}
+METHOD_NAMES = {RAW: "raw", ZSTD: "zstd", MIXTURE: "mixture", LANGUAGE: "language"}
 
 
 @dataclass(frozen=True, slots=True)
 class BlockInfo:
-    """Offsets and sizes in bytes; ``offset`` is in the archive, ``raw_offset`` in the whole content."""
+    """Offsets and sizes in bytes; ``offset`` is in the archive, ``raw_offset`` in the whole content.
+
+    ``model`` is 16 hexadecimal digits, the beginning of the SHA-256 of the language model that it needs.
+    """
 
     offset: int
     method: str
     raw_offset: int
     raw_size: int
     packed_size: int  # without the header
+    model: str | None = None
 
 
 @dataclass(slots=True)
 class FrameInfo:
-    """One frame; ``form`` is "solo" or "full"; ``level`` is known for a solo frame that is not stored raw."""
+    """One frame; ``form`` is "solo" or "full".
+
+    ``level`` is known for a solo frame that is not stored raw, and wherever a language model is named.
+    """
 
     version: int
     form: str
@@ -35,7 +54,8 @@ class FrameInfo:
     methods: tuple[str, ...]
     max_block: int  # bytes of content that a block may have
     offset: int
-    memory_needed: int  # bytes of the process, to decode with one thread
+    memory_of_others: int  # as memory_needed, of blocks without a language model
+    with_model: Frame | None = field(repr=False)  # where one is named
     packed_size: int = 0  # all bytes of the frame
     blocks: list[BlockInfo] = field(default_factory=list)
 
@@ -43,6 +63,19 @@ class FrameInfo:
     def raw_size(self) -> int:
         """Bytes of content."""
         return sum(block.raw_size for block in self.blocks)
+
+    @property
+    def memory_needed(self) -> int | None:
+        """Bytes that the process takes at most, about, to decode it with one thread.
+
+        With a language model these follow from the model, which is read for it; None where it is not here.
+        """
+        if self.with_model is None:
+            return self.memory_of_others
+        try:
+            return levels.decoding_memory(self.with_model)
+        except (MissingModelError, ModelFileError):
+            return None
 
 
 @dataclass(slots=True)
@@ -62,9 +95,16 @@ class ArchiveInfo:
         return sum(frame.packed_size for frame in self.frames)
 
     @property
-    def memory_needed(self) -> int:
-        """Bytes that the process takes at most, about, to decode it with one thread."""
-        return max(frame.memory_needed for frame in self.frames)
+    def models(self) -> list[str]:
+        """The language models that decoding needs, each once, as ``BlockInfo.model`` has them."""
+        found = (block.model for frame in self.frames for block in frame.blocks)
+        return list(dict.fromkeys(model for model in found if model is not None))
+
+    @property
+    def memory_needed(self) -> int | None:
+        """Bytes that the process takes at most, about, to decode it with one thread; None as for a frame."""
+        needs = [frame.memory_needed for frame in self.frames]
+        return None if None in needs else max(need for need in needs if need is not None)
 
 
 def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
@@ -83,9 +123,15 @@ def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
             info.frames.append(_frame_info(event.offset, event.frame))
         elif isinstance(event, BlockStart):
             head = event.head
-            name = METHOD_NAMES[event.method.id]
             info.frames[-1].blocks.append(
-                BlockInfo(event.offset, name, event.raw_offset, head.raw_size, head.packed_size)
+                BlockInfo(
+                    event.offset,
+                    METHOD_NAMES[event.method.id],
+                    event.raw_offset,
+                    head.raw_size,
+                    head.packed_size,
+                    _model(event.method),
+                )
             )
             source.skip(head.packed_size)
         else:
@@ -95,12 +141,31 @@ def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
 
 def _frame_info(offset: int, frame: Frame) -> FrameInfo:
     methods = levels.frame_methods(frame)
+    others = tuple(method for method in methods if method.id != LANGUAGE)
     return FrameInfo(
         version=MAJOR,
         form="full" if frame.form == FULL_FORM else "solo",
-        level=frame.form if frame.form not in (FULL_FORM, RAW_FORM) else None,
+        level=_level(frame),
         methods=tuple(METHOD_NAMES[method.id] for method in methods),
         max_block=frame.max_block,
         offset=offset,
-        memory_needed=levels.decoding_memory(frame),
+        memory_of_others=levels.decoding_memory(replace(frame, methods=others)) if others else 0,
+        with_model=frame if others != methods else None,
     )
+
+
+def _level(frame: Frame) -> int | None:
+    for method in frame.methods:
+        if method.id == LANGUAGE:
+            from nczip import language
+
+            return language.level(method)
+    return frame.form if frame.form not in (FULL_FORM, RAW_FORM, LANGUAGE_FORM) else None
+
+
+def _model(method: Method) -> str | None:
+    if method.id != LANGUAGE:
+        return None
+    from nczip import language
+
+    return language.model_id(method).hex()

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from nczip.container import MAX_BLOCK, MIXTURE, RAW, RAW_FORM, ZSTD, Frame, Method
-from nczip.errors import MemoryLimitError, NewerVersionError
+from nczip.container import (
+    LANGUAGE,
+    LANGUAGE_FORM,
+    MAX_BLOCK,
+    MAX_LANGUAGE_BLOCK,
+    MIXTURE,
+    RAW,
+    RAW_FORM,
+    ZSTD,
+    Frame,
+    Method,
+)
+from nczip.errors import MemoryLimitError, NczipError, NewerVersionError
 
 Direction = Literal["compress", "decompress"]
 
-LEVELS = range(1, 7)
+LEVELS = range(1, 10)
+LANGUAGE_LEVELS = range(7, 10)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
+OTHERWISE = 6  # the level of blocks that a language model has no use for
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
 PROCESS = 20 << 20  # bytes: the interpreter, its modules and the core, before any block
 KNOWLEDGE = 20 << 20  # bytes: what a mixture starts from, as it is unfolded
+LANGUAGE_BLOCKS = {7: 32 << 10, 8: 128 << 10, 9: 1 << 20}  # bytes
+TOKENIZER = 80 << 20  # bytes: the tokenizer and its library
+MOST_TOGETHER = 16  # blocks that pass through a language model side by side when decoding
+TOGETHER_MEMORY = 1 << 30  # bytes that they take at most where no limit is given
+BLOCK = 1 << 20  # bytes: what a block in flight takes beside all that is counted: its thread, small tables
 MIN_ZSTD_WINDOW = 1 << 10
 
 
@@ -27,106 +47,188 @@ class Plan:
     method: Method
     block_size: int
     threads: int
+    otherwise: Method | None = None  # for blocks that a language model has no use for
 
     @property
-    def is_default(self) -> bool:
-        """Whether the level alone tells a decoder everything."""
-        return self.method == default_method(self.level)
+    def methods(self) -> tuple[Method, ...]:
+        """What blocks may be packed by."""
+        return (self.method,) if self.otherwise is None else (self.method, self.otherwise)
+
+    def solo_form(self, method: Method) -> int | None:
+        """The form of a solo frame that tells a decoder everything about a block; None if there is none."""
+        if method.id == RAW:
+            return RAW_FORM
+        if method.id == LANGUAGE:
+            return LANGUAGE_FORM
+        level = OTHERWISE if method == self.otherwise else self.level
+        return level if method == default_method(level) else None
 
     @property
     def memory(self) -> int:
         """Bytes that the process takes at most, about, to compress input of any length."""
-        one = block_memory(self.method, self.block_size, "compress", self.level)
+        one = max(block_memory(method, self.block_size, "compress", self.level) for method in self.methods)
         return process_memory(self.method, self.block_size) + self.threads * one
 
 
-def default_method(level: int) -> Method:
-    """The method that a level uses when nothing limits it; also what forms 1 to 6 of a solo frame mean."""
+def default_method(level: int, model: str | None = None) -> Method:
+    """The method that a level uses when nothing limits it; also what forms 1 to 6 of a solo frame mean.
+
+    ``model`` names the language model of levels 7 to 9, as ``nczip.models.store.find`` takes it; None is the
+    default one. Raises MissingModelError, ModelFileError.
+    """
+    if level in LANGUAGE_LEVELS:
+        from nczip import language
+
+        return language.make_method(level, language.find(model))
     if level in ZSTD_LEVELS:
         return Method(ZSTD)
     return _mixture(level, 0)
 
 
+def usual_methods() -> list[tuple[Method, ...]]:
+    """The methods of frames that nothing limited, those with the default language model if it is there."""
+    methods: dict[tuple[Method, ...], None] = dict.fromkeys(
+        (default_method(level),) for level in LEVELS if level not in LANGUAGE_LEVELS
+    )
+    with contextlib.suppress(NczipError):
+        otherwise = default_method(OTHERWISE)
+        methods |= dict.fromkeys((default_method(level), otherwise) for level in LANGUAGE_LEVELS)
+    return list(methods)
+
+
 def frame_methods(frame: Frame) -> tuple[Method, ...]:
-    """The methods of a frame's blocks; a solo frame's form names its only one."""
-    if frame.solo is None:
+    """The methods of a frame's blocks; the form of most solo frames names their only one."""
+    if frame.methods:
         return frame.methods
     return (Method(RAW) if frame.form == RAW_FORM else default_method(frame.form),)
 
 
 def default_block_size(level: int) -> int:
     """Bytes of content in a block."""
-    return 4 << 20 if level in ZSTD_LEVELS else 16 << 20
+    return LANGUAGE_BLOCKS.get(level, 4 << 20 if level in ZSTD_LEVELS else 16 << 20)
 
 
-def plan(level: int, *, threads: int = 1, memory: int | None = None, block_size: int | None = None) -> Plan:
+def largest_block(level: int) -> int:
+    """The most bytes of content that a block may have."""
+    return MAX_LANGUAGE_BLOCK if level in LANGUAGE_LEVELS else MAX_BLOCK
+
+
+def plan(
+    level: int,
+    *,
+    model: str | None = None,
+    threads: int = 1,
+    memory: int | None = None,
+    block_size: int | None = None,
+) -> Plan:
     """Fits a level to a limit in bytes of the whole process: smaller tables, smaller blocks, fewer threads.
 
     Tables and blocks follow from the limit and not from ``threads``, so that threads never change the
-    archive. Raises ValueError for a level or size that does not exist, MemoryLimitError when nothing fits.
+    archive. ``model`` is for the levels of language models. Raises ValueError for a level or size that does
+    not exist, MemoryLimitError when nothing fits, MissingModelError and ModelFileError.
     """
     if level not in LEVELS:
         raise ValueError(f"this version has levels {LEVELS[0]} to {LEVELS[-1]}, not {level}")
     if threads < 1:
         raise ValueError("threads must be at least 1")
-    if block_size is not None and not 1 <= block_size <= MAX_BLOCK:
-        raise ValueError(f"the block size must be 1 to {MAX_BLOCK} bytes")
+    most = largest_block(level)
+    if block_size is not None and not 1 <= block_size <= most:
+        raise ValueError(f"the block size must be 1 to {most} bytes")
     size = block_size or default_block_size(level)
-    method = default_method(level)
-    if memory is not None:
-        size, method = _fit(level, memory, size, shrink=block_size is None)
-        one = block_memory(method, size, "compress", level)
-        threads = max(1, min(threads, (memory - process_memory(method, size)) // one))
-    return Plan(level, method, size, threads)
+    method = default_method(level, model)
+    otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
+    full = Plan(level, method, size, threads, otherwise)
+    if memory is None:
+        return full
+    fitted = _fit(replace(full, threads=1), memory, shrink=block_size is None)
+    around = process_memory(fitted.method, fitted.block_size)
+    return replace(fitted, threads=max(1, min(threads, (memory - around) // (fitted.memory - around))))
 
 
-def _fit(level: int, limit: int, size: int, *, shrink: bool) -> tuple[int, Method]:
-    default = default_method(level)
+def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
+    size = full.block_size
     while True:
         last = not shrink or size <= MIN_BLOCK
-        methods = [default]
-        left = limit - process_memory(default, size)
+        plans = [replace(full, block_size=size)]
+        left = limit - process_memory(full.method, size)
         tables_get_half = 7 * size <= left
-        if default.id == MIXTURE and (last or tables_get_half):
-            methods.append(_mixture(level, max(1, left - 3 * size)))
-        for method in methods:
-            need = Plan(level, method, size, 1).memory
+        if last or tables_get_half:
+            plans += _smaller(plans[0], max(1, left - 3 * size - BLOCK))
+        for plan in plans:
+            need = plan.memory
             if need <= limit:
-                return size, method
+                return plan
         if last:
-            raise MemoryLimitError(f"level {level} with blocks of {size} bytes", need, limit)
+            raise MemoryLimitError(f"level {full.level} with blocks of {size} bytes", need, limit)
         size = max(MIN_BLOCK, size // 2)
+
+
+def _smaller(plan: Plan, tables: int) -> Iterator[Plan]:
+    """Plans with smaller tables, of so many bytes if they can be, the best first."""
+    if plan.method.id == MIXTURE:
+        yield replace(plan, method=_mixture(plan.level, tables))
+    elif plan.method.id == LANGUAGE:
+        from nczip import language
+
+        otherwise = _mixture(OTHERWISE, tables)
+        for method in language.smaller(plan.method):
+            yield replace(plan, method=method, otherwise=otherwise)
 
 
 def memory(level: int, threads: int, direction: Direction, block_size: int | None = None) -> int:
     """Bytes that the process takes at most, about, for input of any length."""
     size = block_size or default_block_size(level)
-    method = default_method(level)
-    return process_memory(method, size) + threads * block_memory(method, size, direction, level)
+    default = plan(level, block_size=size)
+    one = max(block_memory(method, size, direction, level) for method in default.methods)
+    return process_memory(default.method, size) + threads * one
 
 
 def decoding_memory(frame: Frame, threads: int = 1) -> int:
-    """Bytes that the process takes at most, about, to decode a frame; raises NewerVersionError."""
-    size = frame.max_block
-    return max(
-        process_memory(method, size) + threads * block_memory(method, size, "decompress")
-        for method in frame_methods(frame)
-    )
+    """Bytes that the process takes at most, about, to decode a frame.
+
+    Raises NewerVersionError, and for a frame that may need a language model MissingModelError and
+    ModelFileError.
+    """
+    size, methods = frame.max_block, frame_methods(frame)
+    one = max(block_memory(method, size, "decompress") for method in methods)
+    return max(process_memory(method, size) for method in methods) + threads * one
+
+
+def together(method: Method, block_size: int, threads: int, memory: int | None) -> int:
+    """How many blocks of a language model each of some threads decodes side by side.
+
+    ``block_size`` is the largest that they can be. ``memory`` is bytes of the whole process.
+    """
+    from nczip import language
+
+    whole = TOGETHER_MEMORY if memory is None else memory - process_memory(method, block_size)
+    count = MOST_TOGETHER
+    while (
+        count > 1 and 2 * block_size * count + language.memory(method, block_size, count) > whole // threads
+    ):
+        count -= 1
+    return count
 
 
 def process_memory(method: Method, block_size: int) -> int:
     """Bytes that the process takes beside the blocks in flight; one more is being filled or emptied."""
+    if method.id == LANGUAGE:
+        from nczip import language
+
+        model = language.load(method).model
+        return PROCESS + KNOWLEDGE + TOKENIZER + model.size + block_size
     return PROCESS + (KNOWLEDGE if method.id == MIXTURE else 0) + block_size
 
 
 def block_memory(method: Method, raw_size: int, direction: Direction, level: int = 3) -> int:
     """Bytes for one block in flight: content, packed bytes, tables. ``level`` matters to zstd's compressor.
 
-    A mixture's compressor may need the content twice, if that is x86 code (native/targets.hpp). Raises
+    A mixture needs the content twice and the packed bytes: its compressor where that is x86 code
+    (native/targets.hpp), its decompressor as the core has it and as it is given out. Raises
     NewerVersionError for a configuration that this version does not know.
     """
-    contents = 2 if method.id == MIXTURE and direction == "compress" else 1
-    return (contents + 1) * raw_size + _tables(method, raw_size, direction, level)
+    contents = 3 if method.id == MIXTURE else 2
+    return contents * raw_size + BLOCK + _tables(method, raw_size, direction, level)
 
 
 def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> int:
@@ -139,6 +241,10 @@ def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> 
 
         parameters = zstandard.ZstdCompressionParameters.from_level(ZSTD_LEVELS[level], source_size=raw_size)
         return int(parameters.estimated_compression_context_size())
+    if method.id == LANGUAGE:
+        from nczip import language
+
+        return language.memory(method, raw_size)
     from nczip import _core
 
     try:

@@ -6,11 +6,12 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import archive, levels
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
-from nczip.container import Frame
+from nczip.container import LANGUAGE, Frame
 from nczip.errors import CorruptError, MemoryLimitError, NczipError
 from nczip.workers import OrderedPool, Progress
 
@@ -22,11 +23,11 @@ class Reader(io.BufferedIOBase):
     """A binary file to read content from; frames that follow each other read as one.
 
     A block's content is handed out only after it matched its checksum, so an error (CorruptError,
-    TruncatedError, NewerVersionError, MemoryLimitError, FormatError) comes after all the good content before
-    it. With ``threads`` above 1, as many blocks are read ahead and decoded side by side. Where the source can
-    be sought, so can the Reader: a jump costs one block. ``on_progress(raw, packed)`` is called in the
-    caller's thread with the bytes decoded so far. ``memory`` is bytes of the whole process: fewer threads if
-    need be, else MemoryLimitError.
+    TruncatedError, NewerVersionError, MemoryLimitError, FormatError, and of language models MissingModelError
+    and ModelFileError) comes after all the good content before it. With ``threads`` above 1, as many blocks
+    are read ahead and decoded side by side. Where the source can be sought, so can the Reader: a jump costs
+    one block. ``on_progress(raw, packed)`` is called in the caller's thread with the bytes decoded so far.
+    ``memory`` is bytes of the whole process: fewer threads if need be, else MemoryLimitError.
     """
 
     _is_open = False  # a failed __init__ leaves nothing to close
@@ -47,12 +48,15 @@ class Reader(io.BufferedIOBase):
         self._source = FileSource(source)
         self._threads = threads
         self._memory = memory
-        self._pool: OrderedPool[bytes] = OrderedPool(threads, on_progress)
+        self._pool: OrderedPool[list[bytes | NczipError]] = OrderedPool(threads, on_progress)
+        self._decoded_blocks: deque[bytes | NczipError] = deque()  # of the last job, in order
         self._events: Iterator[Event] = archive.walk(self._source)
-        self._ahead = threads  # blocks to have in flight
+        self._ahead = threads  # jobs to have in flight
+        self._batched = True  # a language model decodes several blocks a job
+        self._max_block = 0  # bytes of content, of the frame that is being read
         self._queue: deque[BlockStart | FrameEnd | Exception] = (
             deque()
-        )  # a BlockStart for each of the pool's jobs
+        )  # a BlockStart for each block of the pool's jobs
         self._hash: xxhash.xxh3_64 | None = None  # of the frame's content, while it is read in order
         self._index: Index | None = None
         self._block = memoryview(b"")  # the decoded block that holds the position, or ends there
@@ -154,7 +158,7 @@ class Reader(io.BufferedIOBase):
             if isinstance(item, BlockStart):
                 self._block = memoryview(self._decoded())
                 self._block_start = item.raw_offset
-                self._ahead = self._threads
+                self._ahead, self._batched = self._threads, True
                 self._queue.popleft()
                 if self._hash is not None:
                     self._hash.update(self._block)
@@ -166,7 +170,12 @@ class Reader(io.BufferedIOBase):
 
     def _decoded(self) -> bytes:
         try:
-            return self._pool.next()
+            if not self._decoded_blocks:
+                self._decoded_blocks.extend(self._pool.next())
+            content = self._decoded_blocks.popleft()
+            if isinstance(content, NczipError):
+                raise content
+            return content
         except NczipError as error:
             self._fail(error)
             raise
@@ -176,7 +185,8 @@ class Reader(io.BufferedIOBase):
 
     def _read_ahead(self) -> None:
         """Keeps blocks in flight. What is wrong further on waits in the queue behind the good blocks."""
-        while len(self._pool) < min(self._ahead, self._pool.threads) and len(self._queue) < 4 * self._ahead:
+        most = 4 * self._ahead * levels.MOST_TOGETHER  # of frames without content there may be any number
+        while len(self._pool) < min(self._ahead, self._pool.threads) and len(self._queue) < most:
             try:
                 event = next(self._events, None)
                 if event is None:
@@ -185,23 +195,50 @@ class Reader(io.BufferedIOBase):
                     self._fit_memory(event.frame)
                     continue
                 if isinstance(event, BlockStart):
-                    packed = self._source.take(event.head.packed_size)
-                    self._pool.submit(partial(event.unpack, packed))
-                self._queue.append(event)
+                    self._submit(event)
+                else:
+                    self._queue.append(event)
             except (NczipError, OSError) as error:
                 self._events = iter(())
                 self._queue.append(error)
 
+    def _submit(self, first: BlockStart) -> None:
+        """A job for a block, or for several that pass through a language model together."""
+        starts = [first]
+        packed = [self._source.take(first.head.packed_size)]
+        wrong = None
+        if first.method.id == LANGUAGE:
+            together = 1
+            if self._batched:
+                threads = self._pool.threads
+                together = levels.together(first.method, self._max_block, threads, self._memory)
+            try:
+                while len(starts) < together and (event := next(self._events, None)) is not None:
+                    if not isinstance(event, BlockStart) or event.method != first.method:
+                        self._events = chain((event,), self._events)
+                        break
+                    packed.append(self._source.take(event.head.packed_size))
+                    starts.append(event)
+            except (NczipError, OSError) as error:
+                self._events = iter(())
+                wrong = error
+        self._pool.submit(partial(archive.unpack, starts, packed))
+        self._queue.extend(starts)
+        if wrong is not None:
+            self._queue.append(wrong)
+
     def _fail(self, error: Exception) -> None:
         self._pool.cancel()
+        self._decoded_blocks.clear()
         self._events = iter(())
         self._queue.clear()
         self._queue.append(error)
 
     def _fit_memory(self, frame: Frame) -> None:
         """Checks what the frame's header asks for, and how many threads may run."""
-        need = levels.decoding_memory(frame)
+        self._max_block = frame.max_block
         if self._memory is not None:
+            need = levels.decoding_memory(frame)
             if need > self._memory:
                 raise MemoryLimitError(f"decoding blocks of {frame.max_block} bytes", need, self._memory)
             each = levels.decoding_memory(frame, 2) - need
@@ -226,11 +263,12 @@ class Reader(io.BufferedIOBase):
             return False
         block = index.find(self._position)
         self._pool.cancel()
+        self._decoded_blocks.clear()
         self._queue.clear()
         self._block = memoryview(b"")  # nothing at hand until it is decoded
         self._block_start = self._position
         self._events = self._events_from(index, block)
-        self._ahead = 1
+        self._ahead, self._batched = 1, False
         self._hash = None
         return self._next_block()
 

@@ -140,8 +140,8 @@ class _Salvage:
             return None
         trailer, _ = indexed
         self._lose(start, start + trailer.body_length - sum(trailer.block_lengths), 0)
-        mains = dict.fromkeys(levels.default_method(level) for level in levels.LEVELS)
-        return self._indexed(start, *indexed, [(main, Method(container.RAW)) for main in mains], 0)
+        tables = [(*methods, Method(container.RAW)) for methods in levels.usual_methods()]
+        return self._indexed(start, *indexed, tables, 0)
 
     def _indexed(
         self, start: int, trailer: Trailer, end: int, tables: list[tuple[Method, ...]], count: int

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast, overload
 
+from nczip import levels
 from nczip.levels import DEFAULT_LEVEL
 from nczip.reader import Reader
 from nczip.workers import Progress
@@ -22,13 +23,17 @@ def compress(
     data: Buffer,
     level: int = DEFAULT_LEVEL,
     *,
+    model: str | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
 ) -> bytes:
-    """An archive of ``data``. Sizes are bytes; ``memory`` bounds the process. Raises as Writer does."""
+    """An archive of ``data``. Sizes are bytes; ``memory`` bounds the process. Raises as Writer does.
+
+    ``model`` is for levels 7 to 9: the name, hash or path of a language model; None is the default one.
+    """
     sink = io.BytesIO()
-    with Writer(sink, level, threads=threads, memory=memory, block_size=block_size) as writer:
+    with Writer(sink, level, model=model, threads=threads, memory=memory, block_size=block_size) as writer:
         writer.write(data)
     return sink.getvalue()
 
@@ -56,6 +61,7 @@ def open(
     mode: Literal["w", "wb", "x", "xb"],
     *,
     level: int = DEFAULT_LEVEL,
+    model: str | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
@@ -68,6 +74,7 @@ def open(
     mode: Literal["r", "rb", "w", "wb", "x", "xb"] = "rb",
     *,
     level: int = DEFAULT_LEVEL,
+    model: str | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
@@ -76,10 +83,12 @@ def open(
     """A Reader of an archive, or with mode ``wb`` or ``xb`` a Writer of one.
 
     ``file`` is a path, or a binary file object, which is then read or written from where it stands and left
-    open. Raises OSError, and as Reader and Writer do.
+    open. Nothing is made or emptied for a Writer that cannot be. Raises OSError, and as Reader and Writer do.
     """
     if mode not in ("r", "rb", "w", "wb", "x", "xb"):
         raise ValueError(f"mode must be rb, wb or xb, not {mode!r}")
+    if mode[0] != "r":
+        levels.plan(level, model=model, threads=threads, memory=memory, block_size=block_size)
     ours = isinstance(file, str | os.PathLike)
     binary = _opened(file, mode) if isinstance(file, str | os.PathLike) else file
     try:
@@ -88,6 +97,7 @@ def open(
         return Writer(
             binary,
             level,
+            model=model,
             threads=threads,
             memory=memory,
             block_size=block_size,

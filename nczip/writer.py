@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-STORED = (
-    1  # position of the raw method in the table of every frame that a Writer makes; its level's method is 0
-)
-
 
 class Writer(io.BufferedIOBase):
     """A binary file to write content to; the archive goes to ``sink``.
@@ -31,8 +27,9 @@ class Writer(io.BufferedIOBase):
 
     ``raw_size`` is the bytes taken so far and ``packed_size`` the bytes given to the sink. ``on_progress(raw,
     packed)`` is called in the caller's thread, many times a block at slow levels, with the bytes coded so
-    far. Raises ValueError for a level or size that does not exist, MemoryLimitError if nothing fits
-    ``memory`` (bytes of the whole process).
+    far. ``model`` is the name, hash or path of the language model of levels 7 to 9. Raises ValueError for a
+    level or size that does not exist, MemoryLimitError if nothing fits ``memory`` (bytes of the whole
+    process), MissingModelError and ModelFileError.
     """
 
     _finished = True  # until there is something to finish: a failed __init__ leaves nothing to close
@@ -42,13 +39,15 @@ class Writer(io.BufferedIOBase):
         sink: BinaryIO,
         level: int = levels.DEFAULT_LEVEL,
         *,
+        model: str | None = None,
         threads: int = 1,
         memory: int | None = None,
         block_size: int | None = None,
         on_progress: Progress | None = None,
         close_sink: bool = False,
     ) -> None:
-        self.plan = levels.plan(level, threads=threads, memory=memory, block_size=block_size)
+        self.plan = levels.plan(level, model=model, threads=threads, memory=memory, block_size=block_size)
+        self._model = model
         self.raw_size = 0
         self.packed_size = 0
         self._memory = memory
@@ -98,15 +97,14 @@ class Writer(io.BufferedIOBase):
                 # All there is, and less than the limit was fitted to: larger tables may fit, from a pipe too.
                 self.plan = levels.plan(
                     self.plan.level,
+                    model=self._model,
                     threads=self.plan.threads,
                     memory=self._memory,
                     block_size=len(self._buffer),
                 )
             # One block, all of it in the buffer, takes a few bytes around it, unless a limit made its method
             # special.
-            if self._tally is None and (self.plan.is_default or not self._buffer):
-                self._write_solo()
-            else:
+            if self._tally is not None or not self._write_solo():
                 self._write_end()
         self._end()
 
@@ -154,7 +152,7 @@ class Writer(io.BufferedIOBase):
         raw, self._buffer = self._buffer, bytearray()
         if self._tally is None:
             head = container.full_frame(
-                (self.plan.method, container.Method(container.RAW)), self.plan.block_size
+                (*self.plan.methods, container.Method(container.RAW)), self.plan.block_size
             )
             self._tally = container.Tally(len(head))
             import xxhash
@@ -173,11 +171,15 @@ class Writer(io.BufferedIOBase):
         self._put(packed.data)
         self._tally.add(len(head) + len(packed.data), packed.raw_size)
 
-    def _write_solo(self) -> None:
+    def _write_solo(self) -> bool:
+        """Writes the only block as a solo frame, unless its method has no form of its own."""
+        if self._buffer and None in map(self.plan.solo_form, self.plan.methods):
+            return False
         self._pool.submit(partial(_pack_solo, self.plan, self._buffer))
         head, packed = self._pool.next()
         self._put(head)
         self._put(packed.data)
+        return True
 
     def _write_end(self) -> None:
         if self._buffer:
@@ -195,12 +197,18 @@ class Writer(io.BufferedIOBase):
 
 
 def _pack_block(plan: levels.Plan, raw: bytearray, step: Step) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.method, plan.level, raw, step)
-    position = STORED if packed.stored else 0
+    packed = blocks.pack(plan.methods, plan.level, raw, step)
+    position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
     return container.block_head(position, packed.raw_size, packed.data, packed.content_hash), packed
 
 
 def _pack_solo(plan: levels.Plan, raw: bytearray, step: Step) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.method, plan.level, raw, step)
-    form = container.RAW_FORM if packed.stored else plan.level
-    return container.solo_frame(form, packed.raw_size, packed.data, packed.content_hash), packed
+    packed = blocks.pack(plan.methods, plan.level, raw, step)
+    method = packed.method
+    config = method.config if method.id == container.LANGUAGE else b""
+    if len(config) + len(packed.data) > packed.raw_size:  # the method's name made it no gain
+        packed = blocks.stored(raw)
+        method, config = packed.method, b""
+    form = plan.solo_form(method)
+    assert form is not None
+    return container.solo_frame(form, packed.raw_size, packed.data, packed.content_hash, config), packed

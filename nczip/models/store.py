@@ -123,3 +123,9 @@ def _how_to_get(wanted: str | None) -> str:
         if wanted is None
         else "nczip models list shows what there is"
     )
+
+
+def id_of(path: Path) -> bytes | None:
+    """The name in archives that a file of the folder is named after; None for a file elsewhere."""
+    match = _FILE.fullmatch(path.name)
+    return bytes.fromhex(match["id"]) if match and path.parent == directory() else None
