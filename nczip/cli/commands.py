@@ -35,7 +35,13 @@ DETAILS = (
     "tree like the one that -r went through.",
     "nczip -d --keep-going gets out of a damaged archive what is intact, block by block, and lists which "
     "bytes of the content are lost. What it writes has no gaps where they were.",
-    "Levels 1 to 3 are fast both ways. From level 4 on decompressing takes as long as compressing.",
+    "Levels 1 to 3 are fast both ways. From level 4 on decompressing takes as long as compressing, or "
+    "longer.",
+    "Levels 7 to 9 are for text, and need a language model on this machine: nczip models fetch gets one, "
+    "nczip models import makes one of a file. -m says which, by its name, the beginning of its hash or its "
+    "path; otherwise it is smollm2-135m, or the only one there is. An archive holds the hash of its model, "
+    "and not the model: decompressing needs that very model, and says how to get it. What is no text is left "
+    "to the mixture of level 6.",
 )
 
 # A first word -> where its click command is, and what it does: said here so that --help imports none of them.
@@ -97,6 +103,7 @@ files = opt.Command(
         ("nczip notes.txt", "write notes.txt.ncz, keep notes.txt"),
         ("nczip -d notes.txt.ncz", "get notes.txt back"),
         ("nczip -6 -r --rm logs", "make every file below logs small, in place"),
+        ("nczip -8 notes.txt", "smaller still, by a language model"),
         ("nczcat a.ncz | less", "look inside"),
         ("tar -I nczip -cf s.tar.ncz src", "pack a directory; -xf unpacks it"),
         ("pg_dump db | nczip -3 > db.ncz", "compress a pipe"),

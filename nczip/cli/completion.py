@@ -128,7 +128,7 @@ def _bash() -> str:
         _BASH,
         FILE=taking("FILE"),
         DIR=taking("DIR"),
-        VALUE=taking("N", "SIZE"),
+        VALUE=taking("N", "SIZE", "NAME"),
         CASES="\n".join(cases),
         OPTIONS=names(commands.files),
         SUBCOMMANDS=" ".join(commands.SUBCOMMANDS),

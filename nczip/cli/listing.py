@@ -1,6 +1,7 @@
 """``nczip -l``: what archives hold, read from their headers."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import click
 
@@ -37,7 +38,8 @@ class Listing:
                 click.echo(_ROW.format(*_HEADER))
             numbers = [len(info.frames), _blocks(info).total(), info.packed_size, info.raw_size]
             self._sums = [total + number for total, number in zip(self._sums, numbers, strict=True)]
-            click.echo(_row(numbers, " ".join(_blocks(info)) or "raw", shown(source.name)))
+            methods = [model_name(one.model) if one.model else one.method for one in _all_blocks(info)]
+            click.echo(_row(numbers, " ".join(dict.fromkeys(methods)) or "raw", shown(source.name)))
         self._rows += 1
 
     def finish(self) -> None:
@@ -54,14 +56,40 @@ def _row(numbers: list[int], method: str, name: str) -> str:
 
 def _blocks(info: "nczip.ArchiveInfo") -> Counter[str]:
     """How many blocks each method packed."""
-    return Counter(block.method for frame in info.frames for block in frame.blocks)
+    return Counter(block.method for block in _all_blocks(info))
+
+
+def _all_blocks(info: "nczip.ArchiveInfo") -> Iterator["nczip.BlockInfo"]:
+    return (block for frame in info.frames for block in frame.blocks)
+
+
+def model_name(model: str) -> str:
+    """What a language model is called on this machine, else what the archive calls it."""
+    from nczip.models import store
+
+    return next((one.name for one in store.stored() if one.id == model), model)
+
+
+def _model(model: str) -> str:
+    """A language model that an archive needs: what it is called, its size, or how to get it."""
+    from nczip.models import store
+
+    try:
+        path = store.by_id(bytes.fromhex(model))
+    except nczip.MissingModelError as missing:
+        _, _, how_to_get_it = str(missing).partition("; ")
+        return f"{model}, not here ({how_to_get_it})"
+    return f"{model_name(model)} ({model}), {units.size(path.stat().st_size)}"
 
 
 def _describe(name: str, info: "nczip.ArchiveInfo") -> None:
     raw, packed = info.raw_size, info.packed_size
     counts = _blocks(info)
     forms = Counter(frame.form for frame in info.frames)
-    known = f"; {units.size(knowledge.packed_size())} of built-in knowledge" if "mixture" in counts else ""
+    models = [_model(model) for model in info.models]
+    if {"mixture", "language"} & counts.keys():
+        models.append(f"{units.size(knowledge.packed_size())} of built-in knowledge")
+    need = info.memory_needed
     levels = sorted({frame.level for frame in info.frames if frame.level is not None})
     lines = {
         "Content": f"{raw} bytes ({units.size(raw)})",
@@ -72,8 +100,10 @@ def _describe(name: str, info: "nczip.ArchiveInfo") -> None:
         "Level": ", ".join(map(str, levels)),
         "Blocks": ", ".join(f"{count} {method}" for method, count in counts.items()),
         "Block size": f"{units.size(max(frame.max_block for frame in info.frames))} at most",
-        "Memory": f"{units.size(info.memory_needed)} to decode with one thread",
-        "Model": f"none{known}",
+        "Memory": "not known without the model"
+        if need is None
+        else f"{units.size(need)} to decode with one thread",
+        "Model": "; ".join(models if info.models else ["none", *models]),
     }
     click.echo(f"{shown(name)}")
     for label, text in lines.items():

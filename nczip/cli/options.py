@@ -9,8 +9,6 @@ import click
 
 from nczip.cli import units
 
-LANGUAGE_MODEL_LEVELS = range(7, 10)
-
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
     """A number of bytes, written as ``units.parse_size`` reads it."""
@@ -79,9 +77,11 @@ LEVEL = (
     switch("Level", "-4", "level", value=4, help="context mixture, fast"),
     switch("Level", "-5", "level", value=5, help="context mixture, strong; the default"),
     switch("Level", "-6", "level", value=6, help="context mixture, strongest and slowest"),
-    # Known, so that asking for one gets a reason and not "no such option".
-    *(switch("Level", f"-{level}", "level", value=level, hidden=True) for level in LANGUAGE_MODEL_LEVELS),
+    switch("Level", "-7", "level", value=7, help="language model alone, which learns nothing"),
+    switch("Level", "-8", "level", value=8, help="language model in a context mixture"),
+    switch("Level", "-9", "level", value=9, help="language model in the strongest mixture"),
     Option("Level", "--level", metavar="N", type=int, help="the same, as a number"),
+    Option("Level", "-m", "--model", metavar="NAME", type=str, help="language model of -7 to -9"),
 )
 
 OUTPUT = (
@@ -187,6 +187,7 @@ class Settings:
 
     mode: str = "compress"
     level: int | None = None
+    model: str | None = None
     output: str | None = None  # "-" is standard output
     output_dir: Path | None = None
     force: bool = False

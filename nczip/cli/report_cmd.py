@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nczip.cli import options as opt
+from nczip.cli import signals
 from nczip.cli.terminal import Console, shown
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def _print_peers() -> int:
 def _report(
     files: tuple[str, ...],
     levels: list[int],
+    model: str | None,
+    reference: bool,
     peers: str,
     limit: int | None,
     quoted: Path | None,
@@ -60,13 +63,21 @@ def _report(
         return _print_peers()
     if not files:
         raise click.UsageError("name a file, a directory or a corpus to measure on")
+    from nczip.levels import LANGUAGE_LEVELS
     from nczip.report import peers as codecs
     from nczip.report import plot as plots
+    from nczip.report import reference as alone
     from nczip.report import render, results
     from nczip.report.quoted import read
 
+    spoken = [level for level in levels if level in LANGUAGE_LEVELS]
+    for option, given in (("--model", model is not None), ("--reference", reference)):
+        if given and not spoken:
+            least, most = LANGUAGE_LEVELS[0], LANGUAGE_LEVELS[-1]
+            raise click.UsageError(f"{option} is for levels {least} to {most}: --levels {most}")
+
     asked = _chosen_peers(peers)
-    chosen = [codecs.nczip(level) for level in levels] + [peer for peer in asked if peer.installed]
+    chosen = [codecs.nczip(level, model) for level in levels] + [peer for peer in asked if peer.installed]
     inputs = [replace(item, label=shown(item.label)) for item in results.gather(files, limit)]
     # What can be wrong is looked for before the work: a mistake should not cost the minutes that it takes.
     for path in (output, plot):
@@ -82,8 +93,15 @@ def _report(
         if console.draws:
             console.draw(f"{done + 1}/{count}  {label}  {codec}")
 
+    def show_part(label: str, name: str, done: int, size: int) -> None:
+        signals.check()
+        if console.draws:
+            console.draw(f"{label}  {name}  {done / max(1, size):.0%}")
+
     try:
         measured = results.measure(chosen, inputs, on_start=show)
+        if reference:
+            measured += alone.measure(spoken, model, inputs, show_part)
     finally:
         console.clear()
     report = results.Report(
@@ -124,6 +142,8 @@ report = opt.Command(
         opt.Option(
             "Measuring", "--levels", metavar="N,N", default="5", callback=_levels, help="levels of nczip"
         ),
+        opt.Option("Measuring", "-m", "--model", metavar="NAME", help="language model of levels 7 to 9"),
+        opt.flag("Measuring", "--reference", help="what that model says alone, without a mixture"),
         opt.Option(
             "Measuring",
             "--peers",
@@ -167,6 +187,7 @@ report = opt.Command(
     examples=(
         ("nczip report notes.txt", "the default level beside the others"),
         ("nczip report --levels 4,5,6 src", "three levels on every file below src"),
+        ("nczip report --levels 7,8 --reference a.txt", "a language model, in archives and alone"),
         ("nczip report --limit 1M --peers xz,zstd big.log", "a quick look at a large file"),
         ("nczip report --format csv -o today.csv canterbury", "a corpus, for a spreadsheet"),
     ),

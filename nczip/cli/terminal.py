@@ -45,9 +45,9 @@ class Console:
         self.draws = self._terminal and not quiet and os.environ.get("TERM") != "dumb"
         self._drawn = False
 
-    def error(self, name: object, message: object) -> None:
-        """This file is not done."""
-        self.status = _ERROR
+    def error(self, name: object, message: object, status: int = _ERROR) -> None:
+        """This file is not done. A ``status`` of its own lasts if nothing else goes wrong."""
+        self.status = status if self.status in (0, _WARNING, status) else _ERROR
         self._say(name, message)
 
     def warning(self, name: object, message: object) -> None:

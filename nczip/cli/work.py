@@ -12,11 +12,11 @@ import nczip
 from nczip import levels
 from nczip.cli import units
 from nczip.cli.files import Source, open_source, open_target, sources
-from nczip.cli.listing import Listing
-from nczip.cli.options import LANGUAGE_MODEL_LEVELS, Settings
+from nczip.cli.listing import Listing, model_name
+from nczip.cli.options import Settings
 from nczip.cli.output import SkipError
 from nczip.cli.terminal import Console, shown
-from nczip.container import MAX_BLOCK
+from nczip.container import LANGUAGE
 from nczip.errors import NczipError
 
 _CHUNK = 1 << 20  # bytes read or written at a time
@@ -39,15 +39,11 @@ def run(files: tuple[str, ...], settings: Settings) -> int:
 def check(files: tuple[str, ...], settings: Settings) -> None:
     """Raises for options that cannot be meant, or not together."""
     level = settings.level
-    if level in LANGUAGE_MODEL_LEVELS:
-        raise NczipError(
-            f"level {level} needs a language model, which a later version brings: "
-            f"this one has levels {levels.LEVELS[0]} to {levels.LEVELS[-1]}"
-        )
     if level is not None and level not in levels.LEVELS:
         raise click.UsageError(f"there is no level {level}, only {levels.LEVELS[0]} to {levels.LEVELS[-1]}")
-    if settings.block_size is not None and settings.block_size > MAX_BLOCK:
-        raise click.UsageError(f"a block has {units.size(MAX_BLOCK)} at most")
+    most = levels.largest_block(level or levels.DEFAULT_LEVEL)
+    if settings.block_size is not None and settings.block_size > most:
+        raise click.UsageError(f"a block has {units.size(most)} at most")
     if settings.output == "":
         raise click.UsageError("-o names no file")
     if settings.output not in (None, "-") and (len(files) > 1 or settings.recursive):
@@ -58,6 +54,16 @@ def check(files: tuple[str, ...], settings: Settings) -> None:
         raise click.UsageError("--rm goes with an output file, not with -c")
     if settings.keep_going and settings.mode != "decompress":
         raise click.UsageError("--keep-going goes with -d")
+    spoken = settings.mode == "compress" and level in levels.LANGUAGE_LEVELS
+    if settings.model is not None and not spoken:
+        least, most = levels.LANGUAGE_LEVELS[0], levels.LANGUAGE_LEVELS[-1]
+        raise click.UsageError(
+            f"-m is for compressing at levels {least} to {most}; an archive names its model"
+        )
+    if spoken:
+        from nczip import language
+
+        language.find(settings.model)  # before any file is opened, and not once for each
 
 
 def _each(
@@ -72,7 +78,7 @@ def _each(
         except BrokenPipeError:
             raise
         except NczipError as error:
-            console.error(source.name, error)
+            console.error(source.name, error, error.exit_status)
         except OSError as error:
             console.error(error.filename or source.name, error.strerror or error)
         except MemoryError:
@@ -89,6 +95,7 @@ def compress(source: Source, settings: Settings, console: Console) -> None:
                 cast(BinaryIO, output),
                 "wb",
                 level=settings.level or levels.DEFAULT_LEVEL,
+                model=settings.model,
                 threads=_threads(settings),
                 memory=settings.memory,
                 block_size=settings.block_size,
@@ -184,7 +191,12 @@ def _loss_in_words(lost: "nczip.LostRange") -> str:
 def _plan_in_words(plan: levels.Plan) -> str:
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
     blocks = f"blocks of {units.size(plan.block_size)}"
-    return f"level {plan.level}, {blocks}, {threads}, memory up to {units.size(plan.memory)}"
+    level = f"level {plan.level}"
+    if plan.method.id == LANGUAGE:
+        from nczip import language
+
+        level += f" with {model_name(language.model_id(plan.method).hex())}"
+    return f"{level}, {blocks}, {threads}, memory up to {units.size(plan.memory)}"
 
 
 def _threads(settings: Settings) -> int:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from nczip import knowledge, levels
 from nczip.report import measure
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
@@ -26,6 +27,8 @@ class Codec:
     compress: str
     decompress: str
     version_option: str = "--version"
+    model: int = 0  # bytes of the language model that decoding needs beside the archive
+    knowledge: int = 0  # and bytes of what comes with the program
 
     @property
     def packed(self) -> str:
@@ -76,13 +79,27 @@ PEERS = (
 )
 
 
-def nczip(level: int) -> Codec:
-    """This nczip itself, as the process that a user starts."""
+def nczip(level: int, model: str | None = None) -> Codec:
+    """This nczip itself, as the process that a user starts.
+
+    ``model`` is the language model of levels 7 to 9, None the default one. Raises MissingModelError if it is
+    not in the folder of models, and ModelFileError.
+    """
+    options, model_size = f"-{level}", 0
+    if level in levels.LANGUAGE_LEVELS:
+        from nczip import language
+        from nczip.models import store
+
+        id_ = language.find(model)
+        options += f" -m {id_.hex()}"
+        model_size = store.by_id(id_).stat().st_size
     return Codec(
         f"nczip -{level}",
         (sys.executable, "-P", "-m", "nczip"),
-        f"-{level} -T1 -c input > packed.ncz",
+        f"{options} -T1 -c input > packed.ncz",
         "-d -T1 -c packed.ncz > output",
+        model=model_size,
+        knowledge=0 if level in levels.ZSTD_LEVELS else knowledge.packed_size(),
     )
 
 

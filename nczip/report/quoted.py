@@ -60,10 +60,12 @@ def _quoted_result(row: dict[str, str], item: Input) -> Result:
         item.size,
         packed=int(row["compressed"]) if row["compressed"] else None,
         model=int(row.get("model_bytes") or 0),
+        knowledge=int(row.get("knowledge_bytes") or 0),
         compress_seconds=number("compress_s"),
         decompress_seconds=number("decompress_s"),
         memory=None if memory is None else round(memory * 1e6),
         came_back={"yes": True, "no": False}.get(row["came_back"]),
         quoted=True,
+        computed=row.get("computed", ""),
         trouble="wrong bytes came back" if row["came_back"] == "no" else "",
     )

@@ -44,7 +44,10 @@ class Column:
 
 SIZE = Column("size", lambda result: result.packed, amount, min)
 SIZE_WITH_MODEL = Column(
-    "with model", lambda result: None if result.packed is None else result.packed + result.model, amount, min
+    "with model",
+    lambda result: None if result.packed is None else result.packed + result.model + result.knowledge,
+    amount,
+    min,
 )
 COLUMNS = (
     SIZE,
@@ -69,7 +72,7 @@ class Table:
 def table(title: str, results: Sequence[Result]) -> Table:
     """The results of one file or of all, smallest archive first, what failed last."""
     columns = [column for column in COLUMNS if column is not SIZE_WITH_MODEL or any(r.model for r in results)]
-    sound = [result for result in results if not result.trouble and not result.quoted]
+    sound = [result for result in results if not (result.trouble or result.quoted or result.computed)]
     best = {}
     for column in columns:
         known = [value for result in sound if (value := column.value(result)) is not None]
@@ -82,7 +85,8 @@ def table(title: str, results: Sequence[Result]) -> Table:
             value = column.value(result)
             star = "*" if result in sound and value is not None and value == best.get(column.heading) else ""
             figures.append("-" if value is None else column.show(value) + star)
-        remark = ", ".join(["quoted"] * result.quoted + [result.trouble] * bool(result.trouble))
+        remarks = ("quoted" if result.quoted else "", result.computed, result.trouble)
+        remark = ", ".join(filter(None, remarks))
         rows.append((result.codec, figures, remark))
     return Table(title, [column.heading for column in columns], rows)
 
@@ -110,14 +114,25 @@ def legend(report: Report) -> list[str]:
     """What the marks in a report mean."""
     lines = ["* best of those run here; bpb: bits per byte; memory: peak of the process in either direction."]
     if any(result.model for result in report.results):
-        lines.append("size is the archive alone; with model adds what decoding needs beside it.")
+        lines.append(
+            "size is the archive alone; with model adds the model that decoding needs beside it, and nczip's "
+            "built-in knowledge."
+        )
     else:
         lines.append(
             "No codec here needs a model beside its archives: sizes without and with it are the same."
         )
     if any(result.codec in MIXTURES for result in report.results):
         known = amount(knowledge.packed_size())
-        lines.append(f"nczip's mixtures start from {known} bytes of built-in knowledge, counted in no size.")
+        where = (
+            "in no size but with model" if any(result.model for result in report.results) else "in no size"
+        )
+        lines.append(f"nczip's mixtures start from {known} bytes of built-in knowledge, counted {where}.")
+    if any(result.computed for result in report.results):
+        lines.append(
+            "alone: the bits that the language model gives the text, in the windows and blocks of that "
+            "level, by nczip's integer arithmetic."
+        )
     if report.absent:
         lines.append(f"not installed here: {', '.join(report.absent)}.")
     if report.quoted_from:
@@ -174,7 +189,7 @@ def csv_text(report: Report) -> str:
     sink = io.StringIO()
     sink.write(f"# {'; '.join(title(report))}\n")
     writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow([*QUOTED_COLUMNS, "model_bytes", "quoted", "trouble"])
+    writer.writerow([*QUOTED_COLUMNS, "model_bytes", "knowledge_bytes", "quoted", "computed", "trouble"])
     for result in report.results:
         came_back = {True: "yes", False: "no", None: "?"}[result.came_back]
         writer.writerow(
@@ -189,7 +204,9 @@ def csv_text(report: Report) -> str:
                 _cell(None if result.memory is None else result.memory / 1e6, 1),
                 came_back,
                 result.model,
+                result.knowledge,
                 "yes" if result.quoted else "no",
+                result.computed,
                 result.trouble,
             ]
         )

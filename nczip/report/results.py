@@ -46,6 +46,8 @@ class Result:
     came_back: bool | None = None
     quoted: bool = False
     trouble: str = ""
+    knowledge: int = 0  # bytes of what comes with the program, without which decoding cannot be
+    computed: str = ""  # why it is no archive's size, where it is none
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -89,6 +91,7 @@ class Report:
         mine = [result for result in self.results if result.codec == codec]
         whole = [result for result in mine if result.packed is not None and not result.trouble]
         total = Result(codec, "total", sum(item.size for item in self.inputs), quoted=mine[0].quoted)
+        total = replace(total, computed=mine[0].computed)
         if len(whole) < len(self.inputs):
             return replace(total, trouble=f"only {len(whole)} of {len(self.inputs)} files")
         verdicts = {result.came_back for result in whole}
@@ -96,6 +99,7 @@ class Report:
             total,
             packed=_sum(result.packed for result in whole),
             model=max(result.model for result in whole),
+            knowledge=max(result.knowledge for result in whole),
             compress_seconds=_sum(result.compress_seconds for result in whole),
             decompress_seconds=_sum(result.decompress_seconds for result in whole),
             memory=max((result.memory for result in whole if result.memory is not None), default=None),
@@ -196,7 +200,7 @@ def measure(
 def _measure_one(codec: peers.Codec, item: Input, directory: Path, runs: int, seconds: float) -> Result:
     original = directory / "input"
     _copy_start(item.path, original, item.size)
-    best = Result(codec.name, item.label, item.size)
+    best = Result(codec.name, item.label, item.size, model=codec.model, knowledge=codec.knowledge)
     spent = 0.0
     for _ in range(runs):
         result = _round_trip(codec, best, directory)
