@@ -1,10 +1,15 @@
-"""Content that the tests share."""
+"""Content that the tests share, and the language model that they use."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
+import speaking
+
+# Set as soon as the tests are collected: some of them make archives then.
+os.environ["NCZIP_MODEL_DIR"] = str(speaking.MODELS)
 
 
 @pytest.fixture(scope="session")

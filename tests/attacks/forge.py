@@ -5,8 +5,8 @@ from __future__ import annotations
 import zlib
 
 import nczip
-from nczip import blocks, container
-from nczip.container import MIXTURE, Tally
+from nczip import blocks, container, language, levels
+from nczip.container import LANGUAGE, MIXTURE, Tally
 
 CONTENT = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
 
@@ -80,3 +80,37 @@ GOOD = two_blocks()
 STORED, SMALL_ZSTD = b"\x00\x00", b"\x01\x00"
 MIXTURE_TABLE = bytes([MIXTURE, 3])
 SOLO = nczip.compress(CONTENT, 5)
+
+SPOKEN = b"".join(b"line %d: each one of the bits has a model, " % i for i in range(40))
+ABSENT = b"\xab" * language.MODEL_ID  # the name of a model that nobody has
+
+
+def spoken_method(
+    version: int = 1, level: int = 8, table_bits: int = 21, window_bits: int = 11, model: bytes | None = None
+) -> bytes:
+    """A configuration of method 3, right or wrong."""
+    return bytes([version, level, table_bits, window_bits]) + (
+        language.find(None) if model is None else model
+    )
+
+
+def spoken_block(level: int, raw: bytes = SPOKEN) -> bytes:
+    """The packed bytes of a block of method 3."""
+    packed = language.pack(levels.default_method(level), memoryview(raw), lambda _raw, _packed: None)
+    assert packed is not None
+    return packed
+
+
+def spoken_solo(
+    config: bytes, raw_size: int = 1000, packed: bytes = b"packed", hash_of: bytes = b""
+) -> bytes:
+    """A solo frame of form 8 whose checksums are right."""
+    return solo(8, raw_size, len(config) + len(packed), config + packed, hash_of)
+
+
+def spoken_full(
+    config: bytes, raw_size: int = 1000, packed: bytes = b"packed", max_block: int = 4096
+) -> bytes:
+    """A full frame with a method 3 of the attacker's, cut off after its first block."""
+    table = bytes([LANGUAGE, len(config)]) + config
+    return one_block(b"\1", table, raw_size, len(packed), packed, max_block)

@@ -15,7 +15,7 @@ NOISE = hashlib.shake_256(b"damage").digest(250)
 
 def _archives() -> dict[str, tuple[bytes, bytes]]:
     made = {"empty": (b"", nczip.compress(b"")), "stored": (NOISE, nczip.compress(NOISE))}
-    for name, level in (("zstd", 2), ("mixture", 4)):
+    for name, level in (("zstd", 2), ("mixture", 4), ("language", 7)):
         made[f"{name}, solo"] = (TEXT, nczip.compress(TEXT, level))
         content = TEXT[:150] + NOISE[:160]
         made[f"{name}, full"] = (content, nczip.compress(content, level, block_size=150))
@@ -38,6 +38,8 @@ def test_kinds_of_blocks() -> None:
     assert blocks["mixture, solo"] == ["mixture"]
     assert {"zstd", "raw"} == set(blocks["zstd, full"])
     assert {"mixture", "raw"} == set(blocks["mixture, full"])
+    assert blocks["language, solo"] == ["language"]
+    assert {"language", "raw"} == set(blocks["language, full"])
 
 
 @every_archive

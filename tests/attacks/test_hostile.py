@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forge import BLOCK, CONTENT, GOOD, tally, two_blocks
+from forge import (
+    BLOCK,
+    CONTENT,
+    GOOD,
+    SPOKEN,
+    spoken_block,
+    spoken_full,
+    spoken_method,
+    spoken_solo,
+    tally,
+    two_blocks,
+)
 from hostile import ATTACKS, Attack
 
 import nczip
+from nczip import levels
 from nczip.container import FOOTER_MAGIC, varint
 
 every_attack = pytest.mark.parametrize("attack", [pytest.param(attack, id=attack.name) for attack in ATTACKS])
@@ -94,7 +109,7 @@ def test_salvaging_it(attack: Attack) -> None:
     sink = io.BytesIO()
     lost: list[nczip.LostRange] = []
     error = error_of(lambda: nczip.salvage(io.BytesIO(attack.archive), sink, lost.append))
-    assert error in (None, nczip.FormatError, nczip.NewerVersionError)
+    assert error in (None, nczip.FormatError, nczip.NewerVersionError, nczip.MissingModelError)
     assert error or lost or attack.name in ("wrong total", "blocks exchanged")
     written = sink.getvalue()
     assert written in (b"", CONTENT, CONTENT[:1000], CONTENT[:2000], CONTENT[1000:2000] + CONTENT[:1000])
@@ -161,3 +176,57 @@ def test_salvage_does_not_read_again_and_again(archive: bytes) -> None:
     with pytest.raises(nczip.FormatError):
         nczip.salvage(file, io.BytesIO())
     assert file.count < 40 * (len(archive) + (1 << 20))
+
+
+@pytest.mark.parametrize("length", range(256))
+def test_every_length_of_a_configuration(length: int) -> None:
+    """Of method 3: whatever is too short or too long is newer, and nothing is read past its end."""
+    archive = spoken_full((spoken_method() + bytes(255))[:length])
+    with pytest.raises(nczip.CorruptError if length == 12 else nczip.NewerVersionError):
+        nczip.decompress(archive)
+    with pytest.raises(nczip.TruncatedError if length == 12 else nczip.NewerVersionError):
+        nczip.inspect(io.BytesIO(archive))
+
+
+@pytest.mark.parametrize("level", [7, 8, 9])
+def test_packed_bytes_that_nobody_packed(level: int) -> None:
+    """With checksums to match, so that they reach the model: an error, or the content in another spelling."""
+    method, packed = levels.default_method(level), spoken_block(level)
+    others = [spoken_block(other) for other in (7, 8, 9) if other != level]
+    flips = range(0, len(packed), 1 + len(packed) // 40)
+    flipped = [packed[:at] + bytes([packed[at] ^ 1 << at % 8]) + packed[at + 1 :] for at in flips]
+    for damaged in [b"", bytes(500), CONTENT[:900], packed[:-1], packed + b"more", *others, *flipped]:
+        archive = spoken_solo(method.config, len(SPOKEN), damaged, SPOKEN)
+        content = None
+        with contextlib.suppress(nczip.CorruptError):
+            content = nczip.decompress(archive)
+        assert content in (None, SPOKEN)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's own figure")
+def test_memory_of_the_core(tmp_path: Path) -> None:
+    """A block takes what its header says and not what its configuration allows."""
+    archive = tmp_path / "a.ncz"
+    archive.write_bytes(spoken_solo(spoken_method(level=9, table_bits=31, window_bits=12)))
+    program = """
+import sys, nczip
+try:
+    nczip.open(sys.argv[1]).read()
+except nczip.CorruptError:
+    print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(archive)], capture_output=True, check=True, text=True
+    )
+    assert int(done.stdout) < 200 << 10
+
+
+def test_blocks_before_a_damaged_one_come_out_although_they_are_decoded_together() -> None:
+    archive = bytearray(nczip.compress(SPOKEN, 8, block_size=300))
+    block = nczip.inspect(io.BytesIO(archive)).frames[0].blocks[2]
+    archive[block.offset + 30] ^= 1
+    for threads in (1, 2):
+        with nczip.open(io.BytesIO(archive), threads=threads) as reader:
+            assert reader.read(len(SPOKEN)) == SPOKEN[:600]
+            with pytest.raises(nczip.CorruptError, match=f"block at byte {block.offset}"):
+                reader.read(1)

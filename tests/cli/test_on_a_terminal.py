@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import speaking
 from terminal import PATIENCE, Terminal, environment
 
 LINE = "\r\x1b[K"  # begins a progress line, and takes the last one away
@@ -27,10 +28,10 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-def nczip(*arguments: str, cwd: Path) -> bytes:
+def nczip(*arguments: str, cwd: Path, **environ: str) -> bytes:
     """What nczip writes, away from any terminal."""
     command = ["nczip", *arguments]
-    done = subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, check=True)
+    done = subprocess.run(command, cwd=cwd, env=environment() | environ, capture_output=True, check=True)
     return done.stdout
 
 
@@ -138,6 +139,29 @@ def test_a_bar_shows_how_far_it_is_and_goes_when_interrupted(endless: Path, colu
     assert all(("of 1.00 TiB" in line) == (columns > 80) for line in drawn)
     assert shown.endswith(LINE)
     assert names(endless.parent) == ["endless"]
+
+
+@pytest.mark.parametrize("option", ["-7", "-8", "-9", "-d"])
+def test_a_language_model_says_how_long_it_takes_and_can_be_interrupted(tmp_path: Path, option: str) -> None:
+    path = tmp_path / "text"
+    path.write_text(
+        "".join(f"line {number}: the coder mixes what a model has seen\n" for number in range(6000))
+    )
+    models = {"NCZIP_MODEL_DIR": str(speaking.MODELS)}
+    if option == "-d":
+        nczip("-7", "text", cwd=tmp_path, **models)
+        archive = (tmp_path / "text.ncz").read_bytes()
+        path.write_bytes(archive * 400)
+        path = path.rename(tmp_path / "text.ncz")
+    else:
+        path.write_bytes(path.read_bytes() * 200)
+    with Terminal("nczip", option, "-T1", path.name, cwd=tmp_path, **models) as terminal:
+        terminal.expect("takes about")
+        terminal.expect(" left")
+        terminal.process.send_signal(signal.SIGINT)
+        status, _ = terminal.end()
+    assert status == 130
+    assert names(tmp_path) == [path.name]
 
 
 def test_a_pipe_has_no_end_to_show(tmp_path: Path) -> None:

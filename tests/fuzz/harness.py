@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import zlib
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ import nczip
 from nczip import blocks, container, levels, reader
 
 ROOT = Path(__file__).parents[2]
-MEMORY = levels.PROCESS + levels.KNOWLEDGE + (40 << 20)
+# Under libFuzzer nobody else says which model there is.
+os.environ["NCZIP_MODEL_DIR"] = str(ROOT / "formats" / "vectors" / "next" / "models")
+sys.path += [str(ROOT / "tests" / part) for part in ("attacks", "models")]
+MEMORY = levels.PROCESS + levels.KNOWLEDGE + levels.TOKENIZER + (100 << 20)
 MOST_CONTENT = 1 << 17  # bytes, after which an input is left alone: slow levels would take the fuzzer's time
 
 
@@ -76,8 +80,7 @@ def read(archive: bytes) -> bytes | None:
 
 def seeds() -> Iterator[tuple[str, bytes]]:
     """Named inputs: golden and hostile archives, what the fuzzer once found, archives without checksums."""
-    sys.path.append(str(ROOT / "tests" / "attacks"))
-    from forge import CONTENT
+    from forge import CONTENT, SPOKEN
     from hostile import ATTACKS
 
     for path in sorted((ROOT / "formats" / "vectors").rglob("*.ncz")):
@@ -89,7 +92,8 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     noise = zlib.compress(CONTENT)[:300]
     with no_checks():
         for level in levels.LEVELS:
-            yield f"unchecked-solo-{level}", b"\0" + nczip.compress(CONTENT, level)
-            full = nczip.compress(CONTENT[:900] + noise, level, block_size=400)
+            content = SPOKEN if level in levels.LANGUAGE_LEVELS else CONTENT
+            yield f"unchecked-solo-{level}", b"\0" + nczip.compress(content, level)
+            full = nczip.compress(content[:900] + noise, level, block_size=400)
             yield f"unchecked-full-{level}", b"\0" + full
             yield f"unchecked-frames-{level}", b"\0" + full + nczip.compress(noise, level) + full

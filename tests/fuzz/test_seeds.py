@@ -19,7 +19,10 @@ def test_without_checks_archives_still_read(name: str) -> None:
         assert harness.read(SEEDS[name][1:])
 
 
-@pytest.mark.parametrize(("name", "step"), [("unchecked-full-1", 1), ("unchecked-full-4", 5)])
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("unchecked-full-1", 1), ("unchecked-full-4", 5), ("unchecked-solo-7", 3), ("unchecked-full-8", 9)],
+)
 def test_some_mutations(name: str, step: int) -> None:
     seed = SEEDS[name]
     for at in range(1, len(seed), step):

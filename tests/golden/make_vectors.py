@@ -12,18 +12,24 @@ import dataclasses
 import hashlib
 import io
 import json
+import os
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import nczip
-from nczip import _core
+from nczip import _core, language, levels
 from nczip.container import MIXTURE, Method
+
+sys.path.append(str(Path(__file__).parents[1] / "models"))
+import speaking
 
 NEXT = Path(__file__).parents[2] / "formats" / "vectors" / "next"
 
 SENTENCE = "the coder mixes what a model has seen of bits and bytes and makes each one cheaper than before"
 WORDS = SENTENCE.split()
+SCRIPTS = "naïve, é東🤽 こんにちは <|im_start|>\r\n"
 
 
 def prose(size: int) -> bytes:
@@ -47,6 +53,8 @@ CONTENTS: dict[str, bytes] = {
     "noise": noise(1000),
     "zeros": bytes(20000),
     "mixed": prose(2500) + noise(2000) + prose(500),
+    # What has no tokens, or is no text, goes through the model all the same.
+    "scripts": prose(700) + SCRIPTS.encode() * 3 + bytes(range(256)) + prose(700),
     "several": prose(3000) + noise(1000) + prose(1500),
 }
 
@@ -60,10 +68,24 @@ def _flushed(level: int, *parts: bytes) -> bytes:
     return sink.getvalue()
 
 
-def _smallest_tables(level: int) -> bytes:
+def _packed_by_model(level: int, content: bytes) -> bytes:
+    """An archive whose only block went through the language model."""
     sink = io.BytesIO()
     with nczip.Writer(sink, level) as writer:
-        writer.plan = dataclasses.replace(writer.plan, method=Method(MIXTURE, _core.mixture_config(level, 1)))
+        writer.plan = dataclasses.replace(writer.plan, otherwise=None)
+        writer.write(content)
+    return sink.getvalue()
+
+
+def _smallest_tables(level: int) -> bytes:
+    smallest = Method(MIXTURE, _core.mixture_config(min(level, levels.OTHERWISE), 1))
+    sink = io.BytesIO()
+    with nczip.Writer(sink, level) as writer:
+        if level in levels.LANGUAGE_LEVELS:
+            *_, method = language.smaller(writer.plan.method)
+            writer.plan = dataclasses.replace(writer.plan, method=method, otherwise=smallest)
+        else:
+            writer.plan = dataclasses.replace(writer.plan, method=smallest)
         writer.write(CONTENTS["prose"])
     return sink.getvalue()
 
@@ -80,18 +102,26 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "stored": ("noise", lambda: nczip.compress(CONTENTS["noise"])),
     **{
         f"prose-{level}": ("prose", lambda level=level: nczip.compress(CONTENTS["prose"], level))
-        for level in range(1, 7)
+        for level in levels.LEVELS
     },
     "zeros-1": ("zeros", lambda: nczip.compress(CONTENTS["zeros"], 1)),
     "zeros-5": ("zeros", lambda: nczip.compress(CONTENTS["zeros"], 5)),
     # Blocks of 1,024 bytes: packed ones and stored ones, in a full frame with an index.
     "mixed-3": ("mixed", lambda: nczip.compress(CONTENTS["mixed"], 3, block_size=1024)),
     "mixed-5": ("mixed", lambda: nczip.compress(CONTENTS["mixed"], 5, block_size=1024)),
+    # Blocks by the language model and stored ones, in one frame.
+    "mixed-8": ("mixed", lambda: nczip.compress(CONTENTS["mixed"], 8, block_size=1024)),
+    "zeros-8": ("zeros", lambda: nczip.compress(CONTENTS["zeros"], 8)),
+    "scripts-7": ("scripts", lambda: _packed_by_model(7, CONTENTS["scripts"])),
+    "scripts-8": ("scripts", lambda: _packed_by_model(8, CONTENTS["scripts"])),
+    "scripts-9": ("scripts", lambda: _packed_by_model(9, CONTENTS["scripts"])),
     "flushed-2": ("prose", lambda: _flushed(2, prose(1000), prose(3000)[1000:])),
     # As under a memory limit: the configuration is no level's own, so one block takes a full frame.
     "limited-6": ("prose", lambda: _smallest_tables(6)),
+    "limited-9": ("prose", lambda: _smallest_tables(9)),
     "several-1": ("several", lambda: _several(1)),
     "several-4": ("several", lambda: _several(4)),
+    "several-7": ("several", lambda: _several(7)),
 }
 
 
@@ -99,7 +129,10 @@ def main() -> None:
     """Writes what is missing or differs, and says so."""
     (NEXT / "content").mkdir(parents=True, exist_ok=True)
     manifest = {}
+    speaking.write()
+    os.environ["NCZIP_MODEL_DIR"] = str(speaking.MODELS)
     files = {NEXT / "content" / f"{name}.bin": content for name, content in CONTENTS.items()}
+    files |= {path: path.read_bytes() for path in speaking.MODELS.iterdir()}
     for name, (content, make) in VECTORS.items():
         archive = make()
         files[NEXT / f"{name}.ncz"] = archive

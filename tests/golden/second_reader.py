@@ -15,8 +15,8 @@ class RefusedError(Exception):
     """The archive breaks a rule of the specification; the message says which."""
 
 
-class MixtureError(Exception):
-    """The archive has a mixture block, which another page specifies."""
+class PredictedError(Exception):
+    """The archive has a block of a mixture or a language model, which other pages specify."""
 
 
 def crc32(data: bytes) -> int:
@@ -68,8 +68,8 @@ class Bytes:
 
 def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
     require(len(packed) <= raw_size, "packed size above raw size")
-    if method == 2:
-        raise MixtureError
+    if method in (2, 3):
+        raise PredictedError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
         return packed
@@ -79,15 +79,28 @@ def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
         return bytes(reader.read(raw_size + 1))
 
 
+def known(configuration: bytes) -> None:
+    """Of method 3: four bytes of the coder's, then the model's name."""
+    require(len(configuration) == 12, "newer: length of a configuration")
+    version, level, table_bits, window_bits = configuration[:4]
+    require(version == 1 and 7 <= level <= 9, "newer: configuration")
+    require(16 <= table_bits <= 31 and 6 <= window_bits <= 13, "newer: configuration")
+
+
 def solo(source: Bytes, start: int, form: int) -> bytes:
     raw_size, packed_size = source.varint(), source.varint()
     covered = source.data[start : source.at]
     check, content_hash = source.u(4), source.u(4)
     packed = source.take(packed_size)
     require(check == crc32(covered + packed), "check of a solo frame")
-    require(1 <= form <= 7, "newer: form")
-    require(raw_size <= 2**28, "raw size above the limit")
-    content = unpack({1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0}[form], packed, raw_size)
+    require(1 <= form <= 8, "newer: form")
+    require(raw_size <= (2**24 if form == 8 else 2**28), "raw size above the limit")
+    require(len(packed) <= raw_size, "packed size above raw size")
+    if form == 8:
+        require(len(packed) >= 12, "no configuration")
+        configuration, packed = packed[:12], packed[12:]
+        known(configuration)
+    content = unpack({1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0, 8: 3}[form], packed, raw_size)
     require(len(content) == raw_size, "raw size")
     require(content_hash == xxh3(content) % 2**32, "content hash of a solo frame")
     return content
@@ -114,8 +127,9 @@ def header(source: Bytes, start: int, version: int) -> tuple[list[int], int]:
     methods = []
     while values[3].at < len(values[3].data):
         methods.append(values[3].u(1))
-        values[3].take(values[3].u(1))
-        require(methods[-1] <= 2, "newer: method")
+        configuration = values[3].take(values[3].u(1))
+        require(methods[-1] <= 3, "newer: method")
+        require(methods[-1] not in (0, 1) or not configuration, "newer: configuration")
     most = values[5].varint()
     require(1 <= most <= 2**28 and bool(methods), "malformed header")
     return methods, most
@@ -132,7 +146,8 @@ def full(source: Bytes, start: int, version: int) -> bytes:
             break
         require(number <= len(methods), "method not in the table")
         raw_size, packed_size = source.varint(), source.varint()
-        require(1 <= raw_size <= most, "raw size of a block")
+        largest = min(most, 2**24) if methods[number - 1] == 3 else most
+        require(1 <= raw_size <= largest, "raw size of a block")
         covered = source.data[block : source.at]
         check, content_hash = source.u(4), source.u(8)
         packed = source.take(packed_size)
@@ -156,7 +171,7 @@ def full(source: Bytes, start: int, version: int) -> bytes:
 
 
 def decode(archive: bytes) -> bytes:
-    """The content of an archive; RefusedError if it breaks a rule, MixtureError if it has a mixture block."""
+    """The content; RefusedError if a rule is broken, PredictedError if it has a block of another page."""
     source = Bytes(archive)
     content = b""
     while source.at < len(archive) or (not content and source.at == 0):

@@ -230,6 +230,6 @@ def as_model_file(source: Source, path: Path, name: str = "tiny") -> Model:
     return Model.open(path)
 
 
-def converted(file: File, directory: Path) -> Model:
+def converted(file: File, directory: Path, name: str = "tiny") -> Model:
     """The model file of a GGUF file, opened."""
-    return as_model_file(gguf_source.read(file.write(directory / "m.gguf")), directory / "m.ncm")
+    return as_model_file(gguf_source.read(file.write(directory / "m.gguf")), directory / "m.ncm", name)

@@ -10,11 +10,23 @@ from hypothesis import strategies as st
 
 import nczip
 
-levels = st.sampled_from([1, 2, 3, 4, 5, 6])
+levels = st.integers(1, 9)
 runs = st.builds(lambda byte, length: bytes([byte]) * length, st.integers(0, 255), st.integers(0, 3000))
-words = st.lists(st.sampled_from([b"the ", b"of ", b"and\n", b"\xc3\xa9", b"\xff\xfe", b"\0\0\0\1"])).map(
-    b"".join
-)
+words = st.lists(
+    st.sampled_from(
+        [
+            b"the ",
+            b"of ",
+            b"<|im_start|>",
+            b" what a model has seen",
+            b"\r\n",
+            b"and\n",
+            b"\xc3\xa9",
+            b"\xff\xfe",
+            b"\0\0\0\1",
+        ]
+    )
+).map(b"".join)
 repeats = st.builds(lambda unit, times: unit * times, st.binary(max_size=40), st.integers(0, 60))
 noise = st.builds(
     lambda state, size: state.randbytes(size), st.randoms(use_true_random=False), st.integers(0, 9000)

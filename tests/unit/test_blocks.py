@@ -9,8 +9,9 @@ import zlib
 import pytest
 import zstandard
 
-from nczip import CorruptError, NewerVersionError, blocks, levels
-from nczip.container import MIXTURE, RAW, ZSTD, BlockHead, Method
+from nczip import CorruptError, NewerVersionError, blocks, language, levels
+from nczip.blocks import Packed, Step
+from nczip.container import LANGUAGE, MIXTURE, RAW, ZSTD, BlockHead, Method
 
 MIB = 1 << 20
 
@@ -21,6 +22,10 @@ def noise_of(size: int) -> bytes:
 
 def quiet(_raw: int, _packed: int) -> None:
     pass
+
+
+def pack(level: int, raw: bytes, step: Step = quiet) -> Packed:
+    return blocks.pack(levels.plan(level).methods, level, raw, step)
 
 
 def magicless(raw: bytes, window_log: int) -> bytes:
@@ -43,21 +48,20 @@ def unpack(method: Method, raw: bytes, packed: bytes) -> bytes:
 @pytest.mark.parametrize("level", levels.LEVELS)
 class TestEveryLevel:
     def test_round_trip(self, level: int, text: bytes) -> None:
-        method = levels.default_method(level)
-        packed = blocks.pack(method, level, text, quiet)
-        assert not packed.stored
+        packed = pack(level, text)
+        assert packed.method == levels.default_method(level)
         assert len(packed.data) < len(text)
-        assert unpack(method, text, packed.data) == text
+        assert unpack(packed.method, text, packed.data) == text
 
     @pytest.mark.parametrize("raw", [b"", b"\0", b"ab"])
     def test_too_short_to_gain(self, level: int, raw: bytes) -> None:
-        packed = blocks.pack(levels.default_method(level), level, raw, quiet)
-        assert (packed.stored, packed.data) == (True, raw)
+        packed = pack(level, raw)
+        assert (packed.method, packed.data) == (Method(RAW), raw)
 
     @pytest.mark.parametrize("size", [100, 5000, 1 << 16])
     def test_noise_is_stored(self, level: int, size: int, noise: bytes) -> None:
-        packed = blocks.pack(levels.default_method(level), level, noise[:size], quiet)
-        assert (packed.stored, packed.data) == (True, noise[:size])
+        packed = pack(level, noise[:size])
+        assert (packed.method, packed.data) == (Method(RAW), noise[:size])
 
     def test_steps_are_reported_and_may_stop_it(self, level: int, text: bytes) -> None:
         class StopError(Exception):
@@ -68,15 +72,15 @@ class TestEveryLevel:
 
         method = levels.default_method(level)
         with pytest.raises(StopError):
-            blocks.pack(method, level, text * 4, stop)
-        packed = blocks.pack(method, level, text, quiet).data
+            pack(level, text * 4, stop)
+        packed = pack(level, text).data
         with pytest.raises(StopError):
             blocks.unpack(method, head_of(method, text, packed), packed, stop)
 
     def test_progress_ends_at_the_whole(self, level: int, text: bytes) -> None:
         seen: list[tuple[int, int]] = []
         method = levels.default_method(level)
-        packed = blocks.pack(method, level, text * 9, lambda *done: seen.append(done)).data
+        packed = pack(level, text * 9, lambda *done: seen.append(done)).data
         assert seen[-1][0] == len(text) * 9
         assert seen == sorted(seen)
         seen.clear()
@@ -112,30 +116,31 @@ class TestLooksRandom:
 
         monkeypatch.setattr(blocks, "_pack_mixture", never)
         monkeypatch.setattr(blocks, "_pack_zstd", never)
+        monkeypatch.setattr(language, "pack", never)
         for level in levels.LEVELS:
-            assert blocks.pack(levels.default_method(level), level, noise_of(MIB), quiet).stored
+            assert pack(level, noise_of(MIB)).method.id == RAW
 
     def test_the_mixture_gives_up_on_what_the_samples_hid(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # Zeros where the first look samples make the block seem worth it; the rest is noise.
         raw = bytes(blocks.SAMPLE_SIZE) + noise_of(MIB)
         assert not blocks.looks_random(memoryview(raw))
         seen = []
-        packed = blocks.pack(levels.default_method(5), 5, raw, lambda raw, _packed: seen.append(raw))
-        assert packed.stored
+        packed = pack(5, raw, lambda raw, _packed: seen.append(raw))
+        assert packed.method.id == RAW
         assert 0 < len(seen) - 1 <= 3 * blocks.GIVE_UP_STEP // blocks.MIXTURE_STEP
 
 
 class TestUnpackDamaged:
     def test_packed_bytes(self, text: bytes) -> None:
         method = levels.default_method(5)
-        packed = blocks.pack(method, 5, text, quiet).data
+        packed = pack(5, text).data
         with pytest.raises(CorruptError, match="packed bytes"):
             blocks.unpack(method, head_of(method, text, packed), packed[:-1] + b"?", quiet)
 
-    @pytest.mark.parametrize("level", [3, 5])
+    @pytest.mark.parametrize("level", [3, 5, 7, 8])
     def test_content_that_does_not_match(self, level: int, text: bytes) -> None:
         method = levels.default_method(level)
-        packed = blocks.pack(method, level, text, quiet).data
+        packed = pack(level, text).data
         with pytest.raises(CorruptError, match="content"):
             unpack(method, text[:-1] + b"?", packed)
 
@@ -144,7 +149,7 @@ class TestUnpackDamaged:
             unpack(Method(RAW), b"abc", b"ab")
 
     def test_zstd_that_gives_more_or_less(self, text: bytes) -> None:
-        packed = blocks.pack(Method(ZSTD), 1, text, quiet).data
+        packed = pack(1, text).data
         for other in (text[:-1], text + b"?"):
             with pytest.raises(CorruptError):
                 unpack(Method(ZSTD), other, packed)
@@ -196,3 +201,23 @@ class TestUnpackDamaged:
     def test_unknown_mixture(self) -> None:
         with pytest.raises(NewerVersionError):
             unpack(Method(MIXTURE, b"\xff\xff\xff"), b"abc", b"x")
+
+
+class TestWhatALanguageModelIsFor:
+    def test_text(self, text: bytes) -> None:
+        assert pack(8, text).method.id == LANGUAGE
+
+    def test_what_its_tokenizer_has_no_words_for_goes_to_the_mixture(self) -> None:
+        numbers = b"".join(b"%d," % (i * i) for i in range(1000))
+        assert pack(8, numbers) == pack(levels.OTHERWISE, numbers)
+
+    def test_what_is_neither_is_tried_both_ways(self, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        tried = []
+        known = blocks._pack
+        monkeypatch.setattr(
+            blocks, "_pack", lambda method, *rest: tried.append(method.id) or known(method, *rest)
+        )
+        raw = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
+        packed = pack(8, raw)
+        assert tried == [LANGUAGE, MIXTURE]
+        assert len(packed.data) <= len(pack(levels.OTHERWISE, raw).data)

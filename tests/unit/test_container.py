@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from nczip import CorruptError, FormatError, NewerVersionError, TruncatedError, container
-from nczip.container import MIXTURE, RAW, ZSTD, BytesSource, Frame, Method, Tally
+from nczip.container import LANGUAGE, LANGUAGE_FORM, MIXTURE, RAW, ZSTD, BytesSource, Frame, Method, Tally
 
 HASH = bytes(range(8))
 
@@ -66,7 +66,7 @@ class TestSolo:
         with pytest.raises(CorruptError):
             frame.solo.check_packed(b"pocked")
 
-    @pytest.mark.parametrize("first", [0x25, 0x10, 0x18, 0x1E, 0xF7])
+    @pytest.mark.parametrize("first", [0x25, 0x10, 0x19, 0x1E, 0xF7])
     def test_newer_is_told_from_damaged(self, first: int) -> None:
         covered = b"\x9cNZ" + bytes([first]) + b"\x03\x03"
         data = covered + zlib.crc32(covered + b"abc").to_bytes(4, "little") + HASH[:4] + b"abc"
@@ -74,6 +74,21 @@ class TestSolo:
             head(data)
         with pytest.raises(CorruptError):
             head(data[:-1] + b"d")
+
+    def test_a_configuration_of_its_own(self) -> None:
+        data = container.solo_frame(LANGUAGE_FORM, 300, b"packed", HASH, b"configure it") + b"packed"
+        frame = head(data)
+        assert data[7:] == zlib.crc32(data[:7] + b"configure itpacked").to_bytes(4, "little") + HASH[:4] + (
+            b"configure itpacked"
+        )
+        assert frame.methods == (Method(LANGUAGE, b"configure it"),)
+        assert frame.solo is not None
+        assert (frame.solo.packed_size, frame.length) == (6, len(data) - 6)
+        frame.solo.check_packed(b"packed")
+        with pytest.raises(CorruptError):
+            frame.solo.check_packed(b"pocked")
+        with pytest.raises(CorruptError):
+            head(data.replace(b"configure", b"refigured")).solo.check_packed(b"packed")
 
     @pytest.mark.parametrize(("raw_size", "packed_size"), [(2**28 + 1, 1), (2**60, 2**59), (3, 4)])
     def test_size_claims(self, raw_size: int, packed_size: int) -> None:
@@ -101,7 +116,7 @@ class TestFullHeader:
         [
             FIELDS + b"\x07\x00",
             FIELDS.replace(b"\x01\x01\x01", b"\x01\x01\x02"),
-            FIELDS.replace(b"\x03\x02\x01\x00", b"\x03\x02\x03\x00"),
+            FIELDS.replace(b"\x03\x02\x01\x00", b"\x03\x02\x04\x00"),
             FIELDS.replace(b"\x03\x02\x01\x00", b"\x03\x03\x01\x01x"),
         ],
         ids=["critical field", "arithmetic", "method", "configuration of zstd"],

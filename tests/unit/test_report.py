@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import speaking
 
+import nczip
 from nczip import corpora, knowledge
 from nczip.report import peers, plot, quoted, render, results
 from nczip.report.peers import Codec
@@ -236,6 +238,27 @@ def test_built_in_knowledge_is_said_where_it_counts() -> None:
     assert said in render.text(report_of(result("nczip -3", "f", 100), result("nczip -4", "f", 100)))
 
 
+def test_built_in_knowledge_counts_with_the_model() -> None:
+    neural = report_of(
+        result("nczip -6", "f", 100, knowledge=50), result("nczip -8", "f", 10, model=5, knowledge=50)
+    )
+    rows = {
+        line.split()[1]: line.split()[2:4] for line in render.text(neural).splitlines() if "  nczip" in line
+    }
+    assert rows == {"-6": ["100", "150"], "-8": ["10*", "65*"]}
+    assert "counted in no size but with model" in render.text(neural)
+
+
+def test_what_is_no_archive_is_never_the_best() -> None:
+    report = report_of(
+        result("lm alone, as -8", "f", 9, computed="not an archive"), result("nczip -8", "f", 10)
+    )
+    row = next(line for line in render.text(report).splitlines() if "alone, as" in line)
+    assert "*" not in row
+    assert row.endswith("not an archive")
+    assert "alone: the bits that the language model gives" in render.text(report)
+
+
 def test_markdown_is_a_table_everywhere() -> None:
     text = render.markdown(report_of(result("a|b", "f", 100), result("c", "f", 200)))
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -383,11 +406,38 @@ def test_the_command_reports_on_nczip(tmp_path: Path) -> None:
     assert (tmp_path / "plot.svg").is_file()
 
 
+def test_the_command_reports_on_language_models(tmp_path: Path) -> None:
+    text = b"the coder mixes what a model has seen of bits and bytes\n" * 30
+    (tmp_path / "text").write_bytes(text)
+    this = Codec("nczip report", (sys.executable, "-P", "-m", "nczip"), "", "")
+    words = "report --levels 6,7,8 --model tiny --reference --peers none --format csv -o out.csv text"
+    assert peers.run(this, words, tmp_path).trouble == ""
+    rows = {row["peer"]: row for row in csv.DictReader((tmp_path / "out.csv").read_text().splitlines()[1:])}
+    assert list(rows) == ["nczip -6", "nczip -7", "nczip -8", "tiny alone, as -7", "tiny alone, as -8"]
+    (model,) = speaking.MODELS.glob("*.ncm")
+    assert {name: int(row["model_bytes"]) for name, row in rows.items()} == {
+        name: 0 if name == "nczip -6" else model.stat().st_size for name in rows
+    }
+    archive = nczip.compress(text, 7)
+    alone, packed = int(rows["tiny alone, as -7"]["compressed"]), int(rows["nczip -7"]["compressed"])
+    assert alone < packed == len(archive)
+    assert packed - alone == 28  # the header, and the name of the model
+
+
+def test_a_model_that_is_not_here(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"text")
+    this = Codec("nczip report", (sys.executable, "-P", "-m", "nczip"), "", "")
+    for words in ("report --levels 8 -m nobody text", "report --levels 3,9 -m nobody.ncm text"):
+        assert peers.run(this, words, tmp_path).trouble.startswith("exit status 3: nczip: ")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         ("report", "name a file, a directory or a corpus"),
-        ("report --levels 9 times.txt", "levels are numbers from 1 to 6"),
+        ("report --levels 10 times.txt", "levels are numbers from 1 to 9"),
+        ("report --reference times.txt", "--reference is for levels 7 to 9: --levels 9"),
+        ("report -m tiny times.txt", "--model is for levels 7 to 9: --levels 9"),
         ("report --peers arj times.txt", "no peer is called arj; there are gzip, "),
         ("report --plot x.pdf times.txt", "a plot is an .svg or a .png"),
         ("report --quoted none.csv times.txt", "none.csv"),

@@ -35,7 +35,7 @@ def spoil(archive: bytes, offset: int, size: int = 3) -> bytes:
     )
 
 
-@pytest.fixture(params=[2, 5])
+@pytest.fixture(params=[2, 5, 7, 8])
 def level(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 

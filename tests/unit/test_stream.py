@@ -10,7 +10,7 @@ import pytest
 import nczip
 from nczip import blocks
 
-LEVELS = [1, 5]
+LEVELS = [1, 5, 8]
 
 
 class Pipe(io.RawIOBase):
@@ -260,8 +260,8 @@ class TestFiles:
             assert not file.closed
         with pytest.raises(ValueError, match="mode"):
             nczip.open(path, "a")  # type: ignore[call-overload]
-        with pytest.raises(ValueError, match="levels 1 to 6"):
-            nczip.open(tmp_path / "b.ncz", "wb", level=7)
+        with pytest.raises(ValueError, match="levels 1 to 9"):
+            nczip.open(tmp_path / "b.ncz", "wb", level=10)
 
     def test_inspect(self, tmp_path: Path, text: bytes, noise: bytes) -> None:
         path = tmp_path / "a.ncz"

@@ -29,7 +29,7 @@ def alive() -> list[str]:
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("level", [3, 6])
+@pytest.mark.parametrize("level", [3, 6, 8])
 class TestInterrupts:
     def test_writing(self, threads: int, level: int, text: bytes) -> None:
         def interrupt(_raw: int, _packed: int) -> None:
