@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from nczip import knowledge, levels
-from nczip.report import peers
 from nczip.report.measure import FLOOR
 from nczip.report.quoted import COLUMNS as QUOTED_COLUMNS
 from nczip.report.results import Report, Result
 
-MIXTURES = [peers.nczip(level).name for level in levels.LEVELS if level not in levels.ZSTD_LEVELS]
+MIXTURES = [f"nczip -{level}" for level in levels.LEVELS if level not in levels.ZSTD_LEVELS]
 
 
 def amount(value: float) -> str:
