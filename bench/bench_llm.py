@@ -200,7 +200,7 @@ def _ignore(raw: int, packed: int) -> None:
 
 
 def _model() -> Any:
-    return language.load(language.find(None)).model
+    return language.load(language.make_method(8, language.find(None))).model
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -262,19 +262,19 @@ def _rows(text: Text, llama: Llama | None, quick: bool) -> list[Speed]:
         rows.append(Speed(PROMPT, PROMPT, partial(llama.prompt, text, some)))
         rows.append(Speed(GENERATION, GENERATION, partial(llama.generate, text, few)))
     for level in COMPRESS:
-        method = language.method(level, language.find(None))
+        method = language.make_method(level, language.find(None))
         rows.append(
             Speed(f"compress, -{level}", PROMPT, partial(_compress, method, text.raw), COMPRESS[level])
         )
     for level in COMPRESS:
-        one = _Packed(language.method(level, language.find(None)), [text.raw])
+        one = _Packed(language.make_method(level, language.find(None)), [text.raw])
         target = ONE_BLOCK[text.of]
         rows.append(Speed(f"decompress one block, -{level}", GENERATION, one.decompress, target))
     pieces = [
         text.raw[len(text.raw) * i // TOGETHER : len(text.raw) * (i + 1) // TOGETHER] for i in range(TOGETHER)
     ]
     for level in COMPRESS:
-        many = _Packed(language.method(level, language.find(None)), pieces)
+        many = _Packed(language.make_method(level, language.find(None)), pieces)
         what = f"decompress {TOGETHER} blocks of {len(pieces[0]):,} bytes, -{level}"
         rows.append(Speed(what, GENERATION, many.decompress, MANY_BLOCKS))
     return rows
@@ -399,7 +399,7 @@ ALONE = "the model alone"
 def _model_alone(text: Text) -> Result:
     """What level 7 makes of a text in one block with the longest window: each token's own code length."""
     _show(f"{text.label}  {ALONE}")
-    method = language.method(7, language.find(None), window_bits=language.WINDOW_BITS[9])
+    method = language.make_method(7, language.find(None), window_bits=language.WINDOW_BITS[9])
     packed = language.pack(method, memoryview(text.raw), _ignore)
     size = None if packed is None else len(packed)
     return Result(
