@@ -12,7 +12,7 @@ import speaking
 # Set as soon as the tests are collected: some of them make archives then.
 os.environ["NCZIP_MODEL_DIR"] = str(speaking.MODELS)
 
-# Programs that the tests start are to end at a signal, also where nohup or a shell's background began the tests.
+# Programs that the tests start end at a signal, also where nohup or a shell's background began the tests.
 for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, handler)
