@@ -5,6 +5,7 @@
 
 #include "hashing.hpp"
 #include "structure.hpp"
+#include "sureness.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
@@ -52,8 +53,6 @@ struct Parts<6> {
 
 // With a language model: its opinion of each bit is an input too, and selects weights. The tables are small at level 8,
 // so that they fit the memory of a device that codes many blocks at once. What the model leaves is learnt slowly.
-inline constexpr int kSureness = 26;  // ways in which a language model can be sure of a bit
-
 template <>
 struct Parts<8> : Parts<5> {
   static constexpr int sets = 8, apm_bits = 11;

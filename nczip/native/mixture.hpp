@@ -20,6 +20,7 @@
 #include "mixer.hpp"
 #include "ssm.hpp"
 #include "structure.hpp"
+#include "sureness.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
@@ -134,7 +135,7 @@ class Mixture {
     if constexpr (P::ssm) x[kSsm] = kStretch.of(static_cast<uint32_t>((uint64_t{walk_->one()} << 22) / walk_->total()));
     x[kBias] = 0.5f;
     if constexpr (kLanguage) {
-      x[kModel] = clamp(ncz::stretch(clamp(model.p, kSurest, 1.0f - kSurest)), -kMaxStretch, kMaxStretch);
+      x[kModel] = logistic(model.p, kSurest);
       x[kModel + 1] = (model.p - 0.5f) * 4.0f;
     }
 
@@ -258,11 +259,6 @@ class Mixture {
   static constexpr int kBaseShare = 5;
   static constexpr int16_t kModelWeight = 3686, kNewSetWeight = 410;  // 0.9 and 0.1, in 2^-12
   static constexpr float kSurest = 0x1p-22f;  // probability beyond which a language model's opinion is cut
-
-  // In which of kSureness ways a language model is sure: steps of one bit.
-  static int sureness(float stretched) {
-    return static_cast<int>(clamp(stretched + kSureness / 2, 0.0f, kSureness - 1.0f));
-  }
 
   static int bits_for(size_t raw_size, int least, int most) {
     int bits = least;

@@ -9,6 +9,7 @@
 #include "counters.hpp"
 #include "hashing.hpp"
 #include "mixer.hpp"
+#include "sureness.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
@@ -36,18 +37,17 @@ class TokenEnds {
         hash_of(length, back(1), back(2), back(3), 4),
         hash_of(length, word, 5)};
 
-    const float opinion = logistic(model);
+    const float opinion = logistic(model, kSurest);
     const float by_byte = apms_[0].refine(opinion, hash_of(back(1), 1));
     const float by_length = apms_[1].refine(opinion, hash_of(length, 2));
-    alignas(64) float x[kLanes] = {opinion, logistic(by_byte), logistic(by_length), 0.3f};
+    alignas(64) float x[kLanes] = {opinion, logistic(by_byte, kSurest), logistic(by_length, kSurest), 0.3f};
     for (size_t k = 0; k < kContexts; ++k) {
       counter_[k] = &counters_[(k << (32 - shift_)) + (contexts[k] >> shift_)];
       x[4 + k] = counter_[k]->is_new() ? 0.0f : kStretch.of(counter_[k]->p22());
     }
     const int place = static_cast<int>(depth < kDepths ? depth : kDepths - 1);
-    const int sure = static_cast<int>(clamp(opinion + kWays / 2, 0.0f, kWays - 1.0f));
     mixer_.take(load(x));
-    mixed_ = squash(mixer_.mix({place, sure}, place));
+    mixed_ = squash(mixer_.mix({place, sureness(opinion)}, place));
     return static_cast<uint32_t>(
         clamp((mixed_ * 0.8f + by_byte * 0.1f + by_length * 0.1f) * 0x1p24f, 4.0f, 0x1p24f - 4.0f));
   }
@@ -61,17 +61,15 @@ class TokenEnds {
 
  private:
   static constexpr size_t kContexts = 5;
-  static constexpr int kDepths = 8, kWays = 26, kApmBits = 11;
-  static constexpr int kSelectors[2] = {kDepths, kWays};
+  static constexpr int kDepths = 8, kApmBits = 11;
+  static constexpr int kSelectors[2] = {kDepths, kSureness};
+  static constexpr float kSurest = 0x1p-20f;  // probability beyond which an opinion is cut
   static constexpr float kRateStart = 0.01f, kRateEnd = 0.002f, kFinalRate = 0.0002f;
   using Mixer = TwoLayerMixer<kLanes, 2>;
 
-  static float logistic(float p) {
-    return clamp(stretch(clamp(p, 0x1p-20f, 1.0f - 0x1p-20f)), -kMaxStretch, kMaxStretch);
-  }
   // The model counts for half, what corrects it for the other half, each counter for a twentieth; in 2^-12.
   static Array<int16_t> initial() {
-    constexpr size_t kVectors = kDepths + kWays;
+    constexpr size_t kVectors = kDepths + kSureness;
     Array<int16_t> weights(kVectors * kLanes + Mixer::kFinal);
     for (size_t v = 0; v < kVectors; ++v) {
       int16_t* const to = weights.data() + v * kLanes;
