@@ -72,12 +72,24 @@ struct Parts<9> : Parts<6> {
   static constexpr float rate_start = 0.003f, rate_end = 0.0007f, final_rate = 0.0002f;
 };
 
-// The hashes of the byte contexts in binary data, the most useful first: a level takes as many as it has. The first six
-// are those of text as well.
+// The hashes of n-grams and words, which begin the list of text and that of binary data. They also tell the mixer how
+// much is known.
+inline constexpr int kShared = 6;
+inline void shared_contexts(const Structure& s, uint32_t* hash) {
+  const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4);
+  hash[0] = hash_of(0, c1, c2);
+  hash[1] = hash_of(1, c1, c2, c3);
+  hash[2] = hash_of(2, c1, c2, c3, c4);
+  hash[3] = hash_of(3, c1, c2, c3, c4, s.back(5), s.back(6));
+  hash[4] = hash_of(4, s.word, c1);
+  hash[5] = hash_of(5, s.word, s.word1);
+}
+
+// The hashes of the other byte contexts in binary data, the most useful first: a level takes as many as it has.
 template <int kCount>
 void binary_contexts(const Structure& s, uint32_t* hash) {
-  static_assert(kCount == 10 || kCount == 40);
-  uint32_t salt = 0;
+  static_assert(kCount == 4 || kCount == 34);
+  uint32_t salt = 64;  // what has a lower one means something else in text
   const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
   const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4), c5 = s.back(5), c6 = s.back(6);
   const uint32_t c7 = s.back(7), c8 = s.back(8);
@@ -93,18 +105,11 @@ void binary_contexts(const Structure& s, uint32_t* hash) {
   for (uint32_t i = 1; i <= 12; ++i) zeros = zeros << 1 | (s.back(i) == 0);
   for (uint32_t i = 1; i <= 6; ++i) equal = equal << 1 | (s.back(i) == at(record + i));
 
-  add(c1, c2);  // the first six contexts also tell the mixer how much is known
-  add(c1, c2, c3);
-  add(c1, c2, c3, c4);
-  add(c1, c2, c3, c4, c5, c6);
-  add(s.word, c1);
-  add(s.word, s.word1);
-  salt = 64;  // the others mean something else in text
   add(c2, c3);
   add(north + c1 - north_west, (north + c1) >> 1);
   add(2 * north - north2, place, record);
   add(north, place, record);
-  if constexpr (kCount == 10) return;
+  if constexpr (kCount == 4) return;
   add(c3, c4);
   add(place, c1, record);
   add(c1 & 0xf8, c2 & 0xf8, c3 & 0xf8, c4 & 0xf8);  // opcodes without registers
@@ -141,17 +146,16 @@ void binary_contexts(const Structure& s, uint32_t* hash) {
 // and 6.
 template <int kLevel>
 void byte_contexts(const Structure& s, uint32_t* hash) {
-  const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4), c5 = s.back(5), c6 = s.back(6);
+  uint32_t shared[kShared];
+  shared_contexts(s, shared);
   if constexpr (kLevel == 4) {
-    // The same hashes as in the other levels, which share what is known. New contexts of order 6 come too often to look
-    // each up.
-    hash[0] = hash_of(0, c1, c2);
-    hash[1] = hash_of(2, c1, c2, c3, c4);
-    hash[2] = hash_of(4, s.word, c1);
-    hash[3] = hash_of(3, c1, c2, c3, c4, c5, c6);
+    // The levels share what is known of these. New contexts of order 6 come too often to look each up.
+    hash[0] = shared[0], hash[1] = shared[2], hash[2] = shared[4], hash[3] = shared[3];
   } else {
-    if (s.binary) return binary_contexts<Parts<kLevel>::hashed>(s, hash);
-    uint32_t salt = 0;
+    for (uint32_t context : shared) *hash++ = context;
+    if (s.binary) return binary_contexts<Parts<kLevel>::hashed - kShared>(s, hash);
+    uint32_t salt = kShared;
+    const uint32_t c1 = s.back(1), c2 = s.back(2), c3 = s.back(3), c4 = s.back(4), c5 = s.back(5), c6 = s.back(6);
     const auto add = [&](auto... parts) { *hash++ = hash_of(salt++, parts...); };
     const uint32_t row = s.record;
     const auto either = [&](uint32_t in_records, uint32_t in_text) { add(row, row ? in_records : in_text); };
@@ -161,12 +165,6 @@ void byte_contexts(const Structure& s, uint32_t* hash) {
     const uint32_t column = s.column() < 255 ? s.column() : 255;
     const uint32_t after1 = s.after1[c1], after2 = s.after2[c2 << 8 | c1];
 
-    add(c1, c2);  // n-grams and words; the first six contexts also tell the mixer how much is known
-    add(c1, c2, c3);
-    add(c1, c2, c3, c4);
-    add(c1, c2, c3, c4, c5, c6);
-    add(s.word, c1);
-    add(s.word, s.word1);
     add(s.word, c1, s.word2);
     either(hash_of(north, place, row), hash_of(s.word1, c1, s.classes & 15));  // records and rows
     either(hash_of(north, north2, row), hash_of(after2 & 0xffff, c1));

@@ -348,8 +348,8 @@ class Mixture {
       const int c1 = static_cast<int>(past_.back(1)), c2 = static_cast<int>(past_.back(2));
       const int c3 = static_cast<int>(past_.back(3));
       const int matching = matches_[1].expected_bit() < 0 ? 0 : matches_[0].expected_bit() < 0 ? 1 : 2;
-      int known = 0;  // of the first six contexts
-      for (int i = 0; i < 6; ++i) known += *state_[i] != BitHistory{};
+      int known = 0;
+      for (int i = 0; i < kShared; ++i) known += *state_[i] != BitHistory{};
       selected[2] = matching << 8 | c1;
       selected[3] = c2 << 3 | bit_index_;
       selected[4] = known << 8 | partial;

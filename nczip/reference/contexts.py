@@ -6,49 +6,49 @@ from nczip.reference.hashing import hash_of
 from nczip.reference.structure import Structure
 
 PIXEL_BITS = 18
-SHARED = 6  # contexts that text and binary data share at levels 5 and 6, the first of both lists
+SHARED = 6  # contexts that begin the list of text and that of binary data
 Context = tuple[int, ...]
 
 
 def byte_contexts(level: int, s: Structure) -> list[int]:
     """The hashes of the contexts of the next byte; each is salted with its place in the list.
 
-    Level 4 has the salts of the same contexts in the other levels, which share what is known of them. So have
-    the first six in binary data.
+    Level 4 takes some of those that the other levels share, which share what is known of them. In binary data
+    the others have salts of their own.
     """
-    if s.binary and level > 4:
-        contexts = contexts_binary(s)[: {5: 10, 6: 40}[level]]
-        salts = [*range(SHARED), *range(64, 64 + len(contexts) - SHARED)]
-    else:
-        contexts = {4: contexts_4, 5: contexts_5, 6: contexts_6}[level](s)
-        salts = [0, 2, 4, 3] if level == 4 else [*range(len(contexts))]
-    return [hash_of(salt, *context) for salt, context in zip(salts, contexts, strict=True)]
+    shared = salted(0, contexts_shared(s))
+    if level == 4:
+        return [shared[i] for i in (0, 2, 4, 3)]
+    if s.binary:
+        return shared + salted(64, contexts_binary(s)[: {5: 4, 6: 34}[level]])
+    return shared + salted(SHARED, contexts_5(s) if level == 5 else contexts_6(s))
 
 
-def contexts_4(s: Structure) -> list[Context]:
+def salted(first: int, contexts: list[Context]) -> list[int]:
+    """The hashes of contexts, salted with the numbers from ``first`` on."""
+    return [hash_of(salt, *context) for salt, context in enumerate(contexts, first)]
+
+
+def contexts_shared(s: Structure) -> list[Context]:
+    """N-grams and words; they also tell the mixer how much is known."""
     c1, c2, c3, c4, c5, c6 = (s.back(distance) for distance in range(1, 7))
     return [
-        (c1, c2),
-        (c1, c2, c3, c4),
-        (s.word, c1),
-        (c1, c2, c3, c4, c5, c6),
-    ]
-
-
-def contexts_5(s: Structure) -> list[Context]:
-    c1, c2, c3, c4, c5, c6 = (s.back(distance) for distance in range(1, 7))
-    word1, word2, _ = s.words_before
-    after2 = s.after2.get((c2, c1), 0)
-    row = s.record
-    north, north2 = in_rows(s, 1, 0), in_rows(s, 2, 0)
-    return [
-        # n-grams and words; the first six of the list also tell the mixer how much is known
         (c1, c2),
         (c1, c2, c3),
         (c1, c2, c3, c4),
         (c1, c2, c3, c4, c5, c6),
         (s.word, c1),
-        (s.word, word1),
+        (s.word, s.words_before[0]),
+    ]
+
+
+def contexts_5(s: Structure) -> list[Context]:
+    c1 = s.back(1)
+    word1, word2, _ = s.words_before
+    after2 = s.after2.get((s.back(2), c1), 0)
+    row = s.record
+    north, north2 = in_rows(s, 1, 0), in_rows(s, 2, 0)
+    return [
         (s.word, c1, word2),
         # records and rows, or text
         either(s, (north, place_in_record(s), row), (word1, c1, s.classes & 15)),
@@ -100,7 +100,7 @@ def contexts_6(s: Structure) -> list[Context]:
 
 
 def contexts_binary(s: Structure) -> list[Context]:
-    """The most useful first: level 5 has ten."""
+    """The most useful first: level 5 has four."""
     c1, c2, c3, c4, c5, c6, c7, c8 = (s.back(distance) for distance in range(1, 9))
     north, north2, north_west, north_east = (in_rows(s, rows, right) for rows, right in NEIGHBOURS)
     record, place = s.record, place_in_record(s)
@@ -116,12 +116,6 @@ def contexts_binary(s: Structure) -> list[Context]:
     for distance in range(1, 7):
         equal = equal << 1 | (s.back(distance) == in_rows(s, 1, -distance))
     return [
-        (c1, c2),
-        (c1, c2, c3),
-        (c1, c2, c3, c4),
-        (c1, c2, c3, c4, c5, c6),
-        (s.word, c1),
-        (s.word, s.words_before[0]),
         (c2, c3),
         (north + c1 - north_west, north + c1 >> 1),
         (2 * north - north2, place, record),

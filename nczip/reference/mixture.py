@@ -12,6 +12,7 @@ from nczip.reference.arithmetic import squash
 from nczip.reference.bit_history import EMPTY, Histories, after
 from nczip.reference.cdf import Walk
 from nczip.reference.contexts import (
+    SHARED,
     Neighbourhood,
     byte_contexts,
     direct_contexts,
@@ -159,7 +160,7 @@ class Mixture:
         expected = 0 if longest.expected_bit is None else longest.bucket * 2 + longest.expected_bit
         first_two = [match.expected_bit is not None for match in self.matches[:2]]
         matching = 0 if not first_two[-1] else 1 + first_two[0]
-        known = sum(table[key] != EMPTY for table, key in self.places[:6])
+        known = sum(table[key] != EMPTY for table, key in self.places[:SHARED])
         selected = [
             partial,
             expected << 3 | bit_index,
