@@ -93,7 +93,7 @@ class BlockStart:
     head: BlockHead
 
 
-def unpack(starts: Sequence[BlockStart], packed: Sequence[bytes], step: Step) -> list[bytes | NczipError]:
+def unpack(starts: Sequence[BlockStart], packed: Sequence[bytes], step: Step) -> list[bytes | CorruptError]:
     """The contents of one block, or of several of one method of a language model; CorruptError in the place
     of a damaged one. Raises what is wrong with all of them."""
     if starts[0].method.id == LANGUAGE:
@@ -101,10 +101,7 @@ def unpack(starts: Sequence[BlockStart], packed: Sequence[bytes], step: Step) ->
         found = blocks.unpack_together(starts[0].method, list(zip(heads, packed, strict=True)), step)
     else:
         (start,), (bytes_,) = starts, packed
-        try:
-            found = [blocks.unpack(start.method, start.head, bytes_, step)]
-        except CorruptError as error:
-            found = [error]
+        found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step)]
     return [
         CorruptError(f"block at byte {start.offset}: {one}") if isinstance(one, CorruptError) else one
         for start, one in zip(starts, found, strict=True)

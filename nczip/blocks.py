@@ -10,15 +10,17 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from nczip.container import LANGUAGE, PIECE, RAW, ZSTD, BlockHead, Method
-from nczip.errors import CorruptError, NczipError, NewerVersionError
+from nczip.container import LANGUAGE, MIXTURE, PIECE, RAW, ZSTD, BlockHead, Method
+from nczip.errors import CorruptError, NewerVersionError
 from nczip.levels import ZSTD_LEVELS, zstd_window
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Step = Callable[[int, int], None]  # (raw, packed) bytes of this block done so far
 
 ZSTD_STEP = 128 << 10  # raw bytes: one of zstd's own blocks; fixed, since it can shape what zstd writes
@@ -99,18 +101,18 @@ def _pack(method: Method, level: int, raw: memoryview, step: Step) -> bytes | No
 
 def unpack(method: Method, head: BlockHead, packed: bytes, step: Step) -> bytes:
     """Gives back a block's content, or raises CorruptError; never content whose hash does not match."""
-    head.check_packed(packed)
     if method.id == LANGUAGE:
         (result,) = unpack_together(method, [(head, packed)], step)
-        if isinstance(result, NczipError):
+        if isinstance(result, CorruptError):
             raise result
-        raw = result
-    elif method.id == RAW:
-        raw = checked(head, packed)
-    elif method.id == ZSTD:
-        raw = checked(head, _unpack_zstd(packed, head.raw_size, step))
-    else:
-        raw = checked(head, _unpack_mixture(method, packed, head.raw_size, step))
+        return result
+    head.check_packed(packed)
+    raw = packed
+    if method.id == ZSTD:
+        raw = _unpack_zstd(packed, head.raw_size, step)
+    elif method.id == MIXTURE:
+        raw = _unpack_mixture(method, packed, head.raw_size, step)
+    raw = checked(head, raw)
     step(len(raw), len(packed))
     return raw
 
@@ -124,32 +126,39 @@ def checked(head: BlockHead, raw: bytes) -> bytes:
 
 def unpack_together(
     method: Method, parts: Sequence[tuple[BlockHead, bytes]], step: Step
-) -> list[bytes | NczipError]:
+) -> list[bytes | CorruptError]:
     """Several blocks of one language model's method: content, or CorruptError, in the place of each.
 
     Raises what is wrong with all of them: MissingModelError, ModelFileError, NewerVersionError.
     """
     from nczip import language
 
-    results: list[bytes | NczipError] = []
-    intact = []
-    for head, packed in parts:
-        try:
-            head.check_packed(packed)
-            intact.append((head.raw_size, packed))
-            results.append(b"")
-        except CorruptError as error:
-            results.append(error)
+    damage = [caught(head.check_packed, packed) for head, packed in parts]
+    intact = [
+        (head.raw_size, packed) for (head, packed), error in zip(parts, damage, strict=True) if not error
+    ]
     contents = iter(language.unpack(method, intact, step) if intact else ())
-    for number, (head, _) in enumerate(parts):
-        if isinstance(results[number], NczipError):
-            continue
-        try:
-            content = next(contents)
-            results[number] = content if isinstance(content, NczipError) else checked(head, content)
-        except CorruptError as error:
-            results[number] = error
-    return results
+    results = [error or next(contents) for error in damage]
+    return [
+        content if isinstance(content, CorruptError) else caught(checked, head, content)
+        for (head, _), content in zip(parts, results, strict=True)
+    ]
+
+
+def caught(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | CorruptError:
+    """What a call gives, or the CorruptError that it raises."""
+    try:
+        return call(*args, **kwargs)
+    except CorruptError as error:
+        return error
+
+
+def samples(raw: memoryview, count: int, size: int) -> list[bytes]:
+    """So many pieces of a block, of ``size`` bytes each and evenly spread; or all of it, if it is no more."""
+    if len(raw) <= count * size:
+        return [bytes(raw)]
+    stride = (len(raw) - size) // (count - 1)
+    return [bytes(raw[i * stride : i * stride + size]) for i in range(count)]
 
 
 def looks_random(raw: memoryview, entropy: float = RANDOM_ENTROPY) -> bool:
@@ -157,11 +166,7 @@ def looks_random(raw: memoryview, entropy: float = RANDOM_ENTROPY) -> bool:
 
     Cheap beside any method: 32 KiB at most are looked at, first by zstd's fastest level.
     """
-    if len(raw) <= SAMPLES * SAMPLE_SIZE:
-        sample = bytes(raw)
-    else:
-        stride = (len(raw) - SAMPLE_SIZE) // (SAMPLES - 1)
-        sample = b"".join(raw[i * stride : i * stride + SAMPLE_SIZE] for i in range(SAMPLES))
+    sample = b"".join(samples(raw, SAMPLES, SAMPLE_SIZE))
     if len(sample) < SAMPLE_SIZE:  # too short to judge, and quick to try
         return False
     import zstandard

@@ -8,20 +8,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nczip import knowledge
+from nczip.blocks import Step, samples
 from nczip.container import Method
-from nczip.errors import CorruptError, NczipError, NewerVersionError
+from nczip.errors import CorruptError, NewerVersionError
 
 if TYPE_CHECKING:
     from nczip import _core
     from nczip.models.ncm import Model
-
-Step = Callable[[int, int], None]
 
 CONFIG = 4  # bytes of the coder's configuration; those of the model's name follow
 MODEL_ID = 8
@@ -142,12 +141,8 @@ def memory(method: Method, raw_size: int, together: int = 1) -> int:
 def bytes_a_token(method: Method, raw: memoryview) -> float:
     """How long tokens are, in samples of a block: a cheap measure of what a language model makes of it."""
     model = load(method).model
-    if len(raw) <= SAMPLES * SAMPLE_SIZE:
-        samples = [bytes(raw)]
-    else:
-        stride = (len(raw) - SAMPLE_SIZE) // (SAMPLES - 1)
-        samples = [bytes(raw[i * stride : i * stride + SAMPLE_SIZE]) for i in range(SAMPLES)]
-    return sum(map(len, samples)) / sum(len(model.encode(sample)) for sample in samples)
+    pieces = samples(raw, SAMPLES, SAMPLE_SIZE)
+    return sum(map(len, pieces)) / sum(len(model.encode(piece)) for piece in pieces)
 
 
 def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -> bytes | None:
@@ -155,7 +150,6 @@ def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -
     from nczip import _core
 
     most = len(raw) if most is None else most
-
     loaded = load(method)
     tokens = loaded.model.encode(bytes(raw))
     coder = _core.LanguageEncoder(loaded.core, method.config[:CONFIG], raw, tokens.data, knowledge.load())
@@ -168,7 +162,7 @@ def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -
     return coder.finish()
 
 
-def unpack(method: Method, blocks: Sequence[tuple[int, bytes]], step: Step) -> list[bytes | NczipError]:
+def unpack(method: Method, blocks: Sequence[tuple[int, bytes]], step: Step) -> list[bytes | CorruptError]:
     """The contents of blocks, given as raw size and packed bytes, decoded side by side.
 
     A damaged block gives other bytes, or CorruptError in its place. Raises as ``load`` does, and
@@ -189,7 +183,7 @@ def unpack(method: Method, blocks: Sequence[tuple[int, bytes]], step: Step) -> l
     while not decoder.step(DECODE_STEP):
         step(decoder.position, packed_size * decoder.position // max(1, raw_size))
     step(raw_size, packed_size)
-    results: list[bytes | NczipError] = []
+    results: list[bytes | CorruptError] = []
     for number in range(len(blocks)):
         try:
             results.append(decoder.content(number))

@@ -48,8 +48,8 @@ class Reader(io.BufferedIOBase):
         self._source = FileSource(source)
         self._threads = threads
         self._memory = memory
-        self._pool: OrderedPool[list[bytes | NczipError]] = OrderedPool(threads, on_progress)
-        self._decoded_blocks: deque[bytes | NczipError] = deque()  # of the last job, in order
+        self._pool: OrderedPool[list[bytes | CorruptError]] = OrderedPool(threads, on_progress)
+        self._decoded_blocks: deque[bytes | CorruptError] = deque()  # of the last job, in order
         self._events: Iterator[Event] = archive.walk(self._source)
         self._ahead = threads  # jobs to have in flight
         self._batched = True  # a language model decodes several blocks a job
@@ -173,7 +173,7 @@ class Reader(io.BufferedIOBase):
             if not self._decoded_blocks:
                 self._decoded_blocks.extend(self._pool.next())
             content = self._decoded_blocks.popleft()
-            if isinstance(content, NczipError):
+            if isinstance(content, CorruptError):
                 raise content
             return content
         except NczipError as error:
