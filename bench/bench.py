@@ -5,12 +5,13 @@ cancels out. Rows marked as quoted were not run; their speeds are in units of th
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import shared
 
 from nczip.errors import NczipError
 from nczip.report import peers, quoted, render, results
@@ -46,8 +47,7 @@ VERSION_SECONDS, SMALL_FILE_SECONDS = 0.150, 0.300
 
 def main() -> int:
     options = _options()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if options.cpu is None else options.cpu})
+    shared.stay_on_one_core(options.cpu)
     levels = [int(level) for level in options.levels.split(",")]
     zpaq = next(peer for peer in peers.PEERS if peer.name == BASE)
     codecs = [peers.nczip(level) for level in levels] + ([zpaq] if zpaq.installed else [])
@@ -70,24 +70,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--runs", type=int, default=3, help=f"on {TEXT} the best of so many, within 10 s, counts"
     )
-    parser.add_argument("--cpu", type=int, help="the core to run on; the last one by default")
-    parser.add_argument(
-        "--quoted",
-        type=Path,
-        default=os.environ.get("NCZIP_QUOTED") or None,
-        help="CSV file of figures that are quoted, not run; $NCZIP_QUOTED by default",
-    )
+    shared.add_options(parser)
     return parser.parse_args()
 
 
 def _show(label: str, codec: str, done: int, count: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{done + 1}/{count}  {label}  {codec}", end="", file=sys.stderr, flush=True)
+    shared.show(f"{done + 1}/{count}  {label}  {codec}")
 
 
 def _heading(report: Report) -> list[str]:
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    shared.show("")
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     return [f"{report.machine}; {versions}", ""]
 
@@ -104,31 +96,19 @@ def _verdict(
     return f"{show(value)} {'ok' if met else 'MISSED'} ({'>=' if least else '<='} {show(bound)})"
 
 
-def _bpb(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _times(value: float) -> str:
-    return f"{value:.3g} x"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _table(report: Report, elsewhere: Sequence[Result], levels: Sequence[int]) -> list[str]:
     heads = ["", f"{TEXT}, bpb", "alice29.txt, bpb", "Canterbury, bytes", "compress", "decompress", "memory"]
-    lines = [_row(heads), "| --- |" + " --- |" * (len(heads) - 1)]
+    lines = [shared.row(heads), "| --- |" + " --- |" * (len(heads) - 1)]
     here = {f"nczip -{level}": TARGETS.get(level, Target()) for level in levels} | {BASE: Target()}
     base = _find(report.results, BASE, TEXT)
     lines += [
-        _row(_cells(name, report.results, report.inputs, base, target)) for name, target in here.items()
+        shared.row(_cells(name, report.results, report.inputs, base, target)) for name, target in here.items()
     ]
     base = _find(elsewhere, BASE, TEXT)
     for name in QUOTED:
         cells = _cells(name, elsewhere, report.inputs, base, Target())
         if set(cells[1:]) != {"-"}:
-            lines.append(_row([f"{name} (quoted)", *cells[1:]]))
+            lines.append(shared.row([f"{name} (quoted)", *cells[1:]]))
     speed = _find(report.results, BASE, TEXT).compress_speed
     unit = render.speed(speed) if speed else "not installed here, so speeds have no unit"
     lines += ["", f"1 x is {BASE} on {TEXT} in this run, one core: {unit}."]
@@ -149,11 +129,11 @@ def _cells(
     memory = max((result.memory for result in mine if result.memory), default=None)
     return [
         name,
-        _verdict(text.bits_per_byte, target.text, _bpb),
-        _verdict(alice.bits_per_byte, target.alice, _bpb),
+        _verdict(text.bits_per_byte, target.text, shared.bpb),
+        _verdict(alice.bits_per_byte, target.alice, shared.bpb),
         _verdict(total, target.canterbury, render.amount),
-        _verdict(_over(text.compress_speed, base.compress_speed), target.speed, _times, least=True),
-        _verdict(_over(text.decompress_speed, base.decompress_speed), target.speed, _times, least=True),
+        _verdict(_over(text.compress_speed, base.compress_speed), target.speed, shared.times, least=True),
+        _verdict(_over(text.decompress_speed, base.decompress_speed), target.speed, shared.times, least=True),
         _verdict(memory, target.memory, render.megabytes),
     ]
 
@@ -173,7 +153,7 @@ def _files(report: Report, elsewhere: Sequence[Result]) -> list[str]:
     here = list(dict.fromkeys(result.codec for result in report.results))
     away = [name for name in QUOTED if any(result.codec == name for result in elsewhere)]
     heads = ["bytes", "original", *here, *(f"{name} (quoted)" for name in away)]
-    lines = ["", _row(heads), "| --- |" + " ---: |" * (len(heads) - 1)]
+    lines = ["", shared.row(heads), "| --- |" + " ---: |" * (len(heads) - 1)]
     bounds = {
         (f"nczip -{level}", name): bound
         for level, target in TARGETS.items()
@@ -184,7 +164,7 @@ def _files(report: Report, elsewhere: Sequence[Result]) -> list[str]:
         for name, found in [(name, report.results) for name in here] + [(name, elsewhere) for name in away]:
             packed = _find(found, name, item.label).packed
             cells.append(_verdict(packed, bounds.get((name, item.label)), render.amount))
-        lines.append(_row(cells))
+        lines.append(shared.row(cells))
     return lines
 
 

@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import shared
+
 import nczip
 from nczip import corpora, knowledge, language, levels
 from nczip.container import Method
@@ -146,8 +148,7 @@ class Llama:
 
 def main() -> int:
     options = _options()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0)) if options.cpu is None else options.cpu})
+    shared.stay_on_one_core(options.cpu)
     model = _model()
     print(f"{results.machine()}; nczip {nczip.__version__}, Python {sys.version.split()[0]}")
     how = " ".join(["bench_llm.py", *sys.argv[1:]])
@@ -177,22 +178,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=3, help="the best of so many counts ...")
     parser.add_argument("--seconds", type=float, default=100, help="... no further begins after this long")
-    parser.add_argument("--cpu", type=int, help="the core to run on; the last one by default")
     parser.add_argument(
         "--gguf", type=Path, help="what the model was made of, if not as the Makefile fetched it"
     )
-    parser.add_argument(
-        "--quoted",
-        type=Path,
-        default=os.environ.get("NCZIP_QUOTED") or None,
-        help="CSV file of figures that are quoted, not run; $NCZIP_QUOTED by default",
-    )
+    shared.add_options(parser)
     return parser.parse_args()
-
-
-def _show(what: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{what}", end="", file=sys.stderr, flush=True)
 
 
 def _ignore(raw: int, packed: int) -> None:
@@ -201,10 +191,6 @@ def _ignore(raw: int, packed: int) -> None:
 
 def _model() -> Any:
     return language.load(language.make_method(8, language.find(None))).model
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _corpus(name: str, size: int) -> Text:
@@ -241,10 +227,10 @@ def _speeds(options: argparse.Namespace, llama: Llama | None) -> bool:
         for _ in range(options.runs):
             for row in rows:
                 if row.spent < options.seconds and not row.trouble:
-                    _show(f"{text.label}  {row.name}")
+                    shared.show(f"{text.label}  {row.name}")
                     row.run()
         tables.append((text, rows))
-    _show("")
+    shared.show("")
     if llama:
         print(f"llama-cpp-python {llama.said.get('version')}, one thread: {llama.said.get('system')}")
     for text, rows in tables:
@@ -311,7 +297,7 @@ class _Packed:
 
 
 def _speed_table(text: Text, rows: Sequence[Speed]) -> list[str]:
-    lines = ["", _row([text.label, "tokens", "tokens/s", "bytes", "beside llama.cpp"])]
+    lines = ["", shared.row([text.label, "tokens", "tokens/s", "bytes", "beside llama.cpp"])]
     lines.append("| --- | ---: | ---: | ---: | --- |")
     units = {row.name: row.rate for row in rows}
     for row in rows:
@@ -320,20 +306,12 @@ def _speed_table(text: Text, rows: Sequence[Speed]) -> list[str]:
         if row.trouble:
             times = row.trouble
         elif unit and row.target:
-            times = row.target.verdict(row.rate / unit, _times)
+            times = row.target.verdict(row.rate / unit, shared.times)
         elif unit:
-            times = _times(row.rate / unit)
+            times = shared.times(row.rate / unit)
         speed = render.speed(row.bytes / row.seconds) if row.seconds else "-"
-        lines.append(_row([row.name, render.amount(row.tokens), f"{row.rate:.1f}", speed, times]))
+        lines.append(shared.row([row.name, render.amount(row.tokens), f"{row.rate:.1f}", speed, times]))
     return lines
-
-
-def _times(value: float) -> str:
-    return f"{value:.3g} x"
-
-
-def _bpb(value: float) -> str:
-    return f"{value:.4g}"
 
 
 def _ratios(options: argparse.Namespace, scratch: Path) -> bool:
@@ -353,8 +331,10 @@ def _ratios(options: argparse.Namespace, scratch: Path) -> bool:
     found += [_model_alone(text) for text in texts]
     wanted = [peer for peer in peers.PEERS if peer.name in ("xz -9e", "zpaq -m5") and peer.installed]
     codecs = [peers.nczip(levels.OTHERWISE), *wanted]
-    found += results.measure(codecs, inputs, on_start=lambda label, codec, *_: _show(f"{label}  {codec}"))
-    _show("")
+    found += results.measure(
+        codecs, inputs, on_start=lambda label, codec, *_: shared.show(f"{label}  {codec}")
+    )
+    shared.show("")
     elsewhere = quoted.read(options.quoted, inputs, ()) if options.quoted else []
     print("\n".join(_ratio_table(texts, found, elsewhere)))
     size = _model().size
@@ -381,7 +361,7 @@ def _own_documents(size: int) -> Text:
 
 def _archive(level: int, text: Text, check: bool) -> Result:
     name = peers.nczip(level).name
-    _show(f"{text.label}  {name}")
+    shared.show(f"{text.label}  {name}")
     begin = time.process_time()
     packed = nczip.compress(text.raw, level=level)
     seconds = time.process_time() - begin
@@ -398,7 +378,7 @@ ALONE = "the model alone"
 
 def _model_alone(text: Text) -> Result:
     """What level 7 makes of a text in one block with the longest window: each token's own code length."""
-    _show(f"{text.label}  {ALONE}")
+    shared.show(f"{text.label}  {ALONE}")
     method = language.make_method(7, language.find(None), window_bits=language.WINDOW_BITS[9])
     packed = language.pack(method, memoryview(text.raw), _ignore)
     size = None if packed is None else len(packed)
@@ -409,7 +389,7 @@ def _model_alone(text: Text) -> Result:
 
 def _ratio_table(texts: Sequence[Text], found: Sequence[Result], elsewhere: Sequence[Result]) -> list[str]:
     heads = ["bpb", *(f"{text.label} ({len(text.raw):,} bytes)" for text in texts)]
-    lines = ["", _row(heads), "| --- |" + " --- |" * len(texts)]
+    lines = ["", shared.row(heads), "| --- |" + " --- |" * len(texts)]
     here = list(dict.fromkeys(result.codec for result in found))
     for name, mine in [(name, found) for name in here] + [(name, elsewhere) for name in QUOTED]:
         cells = []
@@ -421,21 +401,21 @@ def _ratio_table(texts: Sequence[Text], found: Sequence[Result], elsewhere: Sequ
             if value is None:
                 cells.append("-")
             else:
-                cells.append(target.verdict(value, _bpb) if target else _bpb(value))
+                cells.append(target.verdict(value, shared.bpb) if target else shared.bpb(value))
         if set(cells) != {"-"}:
-            lines.append(_row([name if mine is found else f"{name} (quoted)", *cells]))
+            lines.append(shared.row([name if mine is found else f"{name} (quoted)", *cells]))
     return lines
 
 
 def _size_table(texts: Sequence[Text], found: Sequence[Result], model: int) -> list[str]:
-    lines = ["", _row(["bytes", *(text.label for text in texts)]), "| --- |" + " ---: |" * len(texts)]
+    lines = ["", shared.row(["bytes", *(text.label for text in texts)]), "| --- |" + " ---: |" * len(texts)]
     for name in dict.fromkeys(result.codec for result in found):
         mine = {result.file: result for result in found if result.codec == name}
         sizes = [mine[text.label].packed for text in texts]
-        lines.append(_row([name, *("-" if size is None else render.amount(size) for size in sizes)]))
+        lines.append(shared.row([name, *("-" if size is None else render.amount(size) for size in sizes)]))
         if any(result.model for result in mine.values()):
             both = ["-" if size is None else render.amount(size + model) for size in sizes]
-            lines.append(_row([f"{name}, with the model", *both]))
+            lines.append(shared.row([f"{name}, with the model", *both]))
     return lines
 
 
