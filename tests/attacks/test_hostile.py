@@ -24,12 +24,15 @@ from forge import (
     two_blocks,
 )
 from hostile import ATTACKS, Attack
+from hostile_language import LANGUAGE_ATTACKS
 
 import nczip
 from nczip import levels
 from nczip.container import FOOTER_MAGIC, varint
 
-every_attack = pytest.mark.parametrize("attack", [pytest.param(attack, id=attack.name) for attack in ATTACKS])
+every_attack = pytest.mark.parametrize(
+    "attack", [pytest.param(attack, id=attack.name) for attack in [*ATTACKS, *LANGUAGE_ATTACKS]]
+)
 
 
 class Pipe(io.RawIOBase):

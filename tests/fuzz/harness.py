@@ -82,10 +82,11 @@ def seeds() -> Iterator[tuple[str, bytes]]:
     """Named inputs: golden and hostile archives, what the fuzzer once found, archives without checksums."""
     from forge import CONTENT, SPOKEN
     from hostile import ATTACKS
+    from hostile_language import LANGUAGE_ATTACKS
 
     for path in sorted((ROOT / "formats" / "vectors").rglob("*.ncz")):
         yield f"{path.parent.name}-{path.stem}", b"\1" + path.read_bytes()
-    for attack in ATTACKS:
+    for attack in [*ATTACKS, *LANGUAGE_ATTACKS]:
         yield attack.name.replace(" ", "-").replace(",", ""), b"\1" + attack.archive
     for path in sorted(Path(__file__).parent.glob("found/*")):
         yield f"found-{path.name}", path.read_bytes()
