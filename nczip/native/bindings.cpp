@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "buffer.hpp"
+#include "configs.hpp"
 #include "isa.hpp"
 
 namespace nb = nanobind;
@@ -16,15 +17,11 @@ using namespace nb::literals;
 namespace {
 
 constexpr uint8_t kConfigVersion = 2;
-constexpr size_t kMaxBlock = size_t{1} << 28;  // NCZ1's limit
 
 ncz::MixtureConfig parse_config(nb::bytes config, const Buffer* knowledge) {
-  const auto* bytes = static_cast<const uint8_t*>(config.data());
-  if (config.size() != 3 || bytes[0] != kConfigVersion || bytes[1] < 4 || bytes[1] > 6 || bytes[2] < 16 || bytes[2] > 31)
-    throw nb::value_error("not a mixture configuration of this version");
-  if (knowledge && knowledge->size() != ncz::core().knowledge_size)
-    throw nb::value_error("not the knowledge that this version starts from");
-  return {bytes[1], bytes[2], knowledge ? knowledge->data() : nullptr};
+  const uint8_t* const bytes = known_config(config, 3, kConfigVersion, 4, 6, ncz::kMostTableBits);
+  if (!bytes) throw nb::value_error("not a mixture configuration of this version");
+  return {bytes[1], bytes[2], checked_knowledge(knowledge)};
 }
 
 // From the order of the file, which packs well, to that of memory, in place: the file's content stands at the end of the
@@ -136,7 +133,7 @@ NB_MODULE(_core, m) {
         static constexpr uint8_t kTableBits[] = {25, 28, 30};
         uint8_t bits = kTableBits[level - 4];
         const auto config = [&] { return ncz::MixtureConfig{static_cast<uint8_t>(level), bits, nullptr}; };
-        while (memory_limit && bits > 16 && ncz::core().memory(config(), kMaxBlock) > memory_limit) --bits;
+        while (memory_limit && bits > ncz::kLeastTableBits && ncz::core().memory(config(), ncz::kMaxBlock) > memory_limit) --bits;
         const uint8_t bytes[] = {kConfigVersion, static_cast<uint8_t>(level), bits};
         return nb::bytes(bytes, sizeof bytes);
       },

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "buffer.hpp"
+#include "configs.hpp"
 #include "isa.hpp"
 
 namespace nb = nanobind;
@@ -35,12 +36,13 @@ class LanguageModel {
     const size_t qkv = heads + 2 * model_.kv_heads * model_.head_dim;
     const size_t most = std::max({m, heads, ffn});
     if (!m || !model_.heads || !model_.kv_heads || !model_.head_dim || !ffn || !model_.layers || m % 16 || ffn % 16 ||
-        model_.head_dim % 16 || model_.head_dim > 256 || model_.heads % model_.kv_heads || most > 8192 ||
-        model_.heads / model_.kv_heads > 24 || model_.layers == kMany)
+        model_.head_dim % 16 || model_.head_dim > ncz::kMostHeadDim || model_.heads % model_.kv_heads ||
+        most > ncz::kMostWidth || model_.heads / model_.kv_heads > ncz::kMostHeadsAKey || model_.layers == kMany)
       throw nb::value_error("the language model has a shape that this version cannot run");
     model_.begin = numbers<uint32_t>("vocabulary.begin", 2);
     model_.vocabulary = size_of("vocabulary.begin") / 4 - 1;
-    if (model_.vocabulary < 256 || model_.vocabulary >= (size_t{1} << 22)) throw nb::value_error("a vocabulary of a size that cannot be");
+    if (model_.vocabulary < 256 || model_.vocabulary > ncz::kMostVocabulary)
+      throw nb::value_error("a vocabulary of a size that cannot be");
     model_.bytes = numbers<uint8_t>("vocabulary.bytes", model_.begin[model_.vocabulary]);
     model_.head = matrix("head", (model_.vocabulary + 16) / 16 * 16, m);
     model_.embedding = tensors_.contains("embedding") ? matrix("embedding", model_.head.rows, m) : model_.head;
@@ -101,17 +103,13 @@ class LanguageModel {
 };
 
 constexpr uint8_t kConfigVersion = 1;
-constexpr size_t kMostWindow = 8192;  // as many of the largest weights and values still have a sum below 2^31
 
 // Four bytes: the version, the level, the log2 of the tables' bytes, the log2 of the window.
 ncz::LanguageConfig parse_config(nb::bytes config, const Buffer* knowledge) {
-  const auto* bytes = static_cast<const uint8_t*>(config.data());
-  if (config.size() != 4 || bytes[0] != kConfigVersion || bytes[1] < 7 || bytes[1] > 9 || bytes[2] < 16 ||
-      bytes[2] > 31 || bytes[3] < 6 || size_t{1} << bytes[3] > kMostWindow)
+  const uint8_t* const bytes = known_config(config, 4, kConfigVersion, 7, 9, ncz::kMostTableBits);
+  if (!bytes || bytes[3] < 6 || size_t{1} << bytes[3] > ncz::kMostWindow)
     throw nb::value_error("not a language model's configuration of this version");
-  if (knowledge && knowledge->size() != ncz::core().knowledge_size)
-    throw nb::value_error("not the knowledge that this version starts from");
-  return {bytes[1], bytes[2], size_t{1} << bytes[3], knowledge ? knowledge->data() : nullptr};
+  return {bytes[1], bytes[2], size_t{1} << bytes[3], checked_knowledge(knowledge)};
 }
 
 class LanguageEncoder {
@@ -159,7 +157,7 @@ class LanguageDecoder {
     for (size_t i = 0; i < packed.size(); ++i) {
       packed_.push_back(std::make_unique<Buffer>(packed[i]));
       sizes_.push_back(nb::cast<size_t>(raw_sizes[i]));
-      if (sizes_.back() > (size_t{1} << 28)) throw nb::value_error("a block larger than blocks are");
+      if (sizes_.back() > ncz::kMaxBlock) throw nb::value_error("a block larger than blocks are");
       blocks.push_back({packed_.back()->data(), packed_.back()->size(), sizes_.back()});
     }
     decoder_ = ncz::core().language_decoder(model.get(), parse_config(config, &knowledge_), blocks.data(), blocks.size());
@@ -208,7 +206,7 @@ void define_language(nb::module_& m) {
     const auto* token = reinterpret_cast<const uint32_t*>(in.data());
     for (size_t i = 0; i < count; ++i)
       if (token[i] > model.get().vocabulary) throw nb::value_error("a token that is not in the vocabulary");
-    if (window < 16 || window > kMostWindow || window % 16 || !together || together > kMostWindow)
+    if (window < 16 || window > ncz::kMostWindow || window % 16 || !together || together > ncz::kMostWindow)
       throw nb::value_error("a window of 16 times something, or tokens together, that cannot be");
     PyObject* out = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(count * model.get().vocabulary * sizeof(float)));
     if (!out) throw nb::python_error();

@@ -12,6 +12,9 @@ namespace ncz {
 
 static_assert(std::endian::native == std::endian::little, "slots and words are read as little-endian");
 
+inline constexpr size_t kMaxBlock = size_t{1} << 28;  // bytes of content; NCZ1's limit
+inline constexpr int kLeastTableBits = 16, kMostTableBits = 31;  // what configurations may say
+
 // The predictor configuration that an archive names: all that decides the numbers, beside the raw size.
 struct MixtureConfig {
   uint8_t level;       // 4, 5, 6

@@ -6,6 +6,13 @@
 
 namespace ncz {
 
+// The largest models that are run. Within these every sum of integers stays below 2^31.
+inline constexpr size_t kMostWidth = 8192;      // hidden, feed-forward, all heads together
+inline constexpr size_t kMostWindow = 8192;     // tokens
+inline constexpr size_t kMostHeadDim = 256;
+inline constexpr size_t kMostHeadsAKey = 24;    // heads that share a key
+inline constexpr size_t kMostVocabulary = (size_t{1} << 22) - 1;
+
 // Weights in panels (panel.hpp), a scale for each row, a bias for each row or null. Padding rows have scale 0.
 struct LanguageMatrix {
   const uint8_t* panels;

@@ -176,7 +176,7 @@ class Transformer {
   }
 
  private:
-  static constexpr size_t kQueryRows = 24;  // queries that pass over the keys of a head together
+  static constexpr size_t kQueryRows = kMostHeadsAKey;  // queries that pass over the keys of a head together
 
   static size_t qkv_width(const LanguageModel& m) { return (m.heads + 2 * m.kv_heads) * m.head_dim; }
   size_t qkv_width() const { return qkv_width(m_); }
@@ -270,7 +270,7 @@ class Transformer {
   void attend(const LanguageLayer& layer, size_t number, const Stretch& stretch, size_t first) {
     const size_t dims = m_.head_dim, shared = m_.heads / m_.kv_heads;
     KeyValueCache& cache = *stretch.cache;
-    alignas(64) float turned[kMaxHeadDim], normed[kMaxHeadDim];
+    alignas(64) float turned[kMostHeadDim], normed[kMostHeadDim];
     for (size_t i = 0; i < stretch.count; ++i) {
       const float* const row = wide_.data() + (first + i) * qkv_width();
       const float* const phase = phase_.data() + (first + i) * dims * 2;
@@ -295,7 +295,7 @@ class Transformer {
     const KeyValueCache& cache = *stretch.cache;
     const size_t head = number * m_.kv_heads + h;
     const Vec to_bits = broadcast(m_.attention_scale * kLog2E);
-    alignas(64) float turned[kMaxHeadDim], normed[kMaxHeadDim];
+    alignas(64) float turned[kMostHeadDim], normed[kMostHeadDim];
     const size_t last = stretch.position + from + count - 1;
     const bool slid = last >= cache.window() && layer.window == 0;
     size_t rows = 0;
@@ -388,7 +388,6 @@ class Transformer {
     return nothing ? 0.0f : heavy / finest / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
   }
 
-  static constexpr size_t kMaxHeadDim = 256;
   static constexpr float kFarthest = 0x1p60f, kHidden = -0x1p100f;  // bits; scores are -kFarthest..kFarthest
 
   const LanguageModel& m_;
