@@ -254,6 +254,9 @@ def _unpack_mixture(method: Method, packed: bytes, raw_size: int, step: Step) ->
         raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
     content = io.BytesIO()
     for start in range(0, raw_size, MIXTURE_STEP):
-        content.write(decoder.decode(MIXTURE_STEP))
+        try:
+            content.write(decoder.decode(MIXTURE_STEP))
+        except ValueError as error:
+            raise CorruptError(str(error)) from None
         step(content.tell(), len(packed) * start // raw_size)
     return content.getvalue()

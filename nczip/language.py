@@ -187,6 +187,6 @@ def unpack(method: Method, blocks: Sequence[tuple[int, bytes]], step: Step) -> l
     for number in range(len(blocks)):
         try:
             results.append(decoder.content(number))
-        except ValueError:
-            results.append(CorruptError("the packed bytes end inside a token"))
+        except ValueError as error:
+            results.append(CorruptError(str(error)))
     return results

@@ -101,10 +101,12 @@ class MixtureDecoder {
     if (!out) throw nb::python_error();
     nb::bytes result = nb::steal<nb::bytes>(out);
     auto* data = reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(out));
+    size_t done;
     {
       nb::gil_scoped_release release;
-      decoder_->decode(data, bytes);
+      done = decoder_->decode(data, bytes);
     }
+    if (done < bytes) throw nb::value_error(kRanOut);
     left_ -= bytes;
     return result;
   }

@@ -175,7 +175,8 @@ class LanguageDecoder {
   }
   nb::bytes content(size_t block) const {
     if (block >= sizes_.size()) throw nb::index_error("no such block");
-    if (decoder_->overran(block)) throw nb::value_error("the last token is longer than the block");
+    if (decoder_->ran_out(block)) throw nb::value_error(kRanOut);
+    if (decoder_->overran(block)) throw nb::value_error("the packed bytes end inside a token");
     return nb::bytes(decoder_->content(block), sizes_[block]);
   }
   size_t passes() const { return decoder_->passes(); }

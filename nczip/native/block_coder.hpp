@@ -134,6 +134,7 @@ class Decoder final : public BlockDecoder {
     uint8_t* const raw = raw_.data();
     const size_t end = std::min(given_ + bytes + (is_code_ ? Targets::kReach : 0), raw_size_);
     for (size_t at; (at = mixture_.position()) < end;) {
+      if (coder_.ran_out()) return 0;
       const auto match = mixture_.sure_match(Runs::kSureLength);
       if (const size_t run = runs_.ask(match.has_value(), raw_size_ - at)) {
         const bool yes = coder_.decode_bit(runs_.probability());

@@ -9,6 +9,9 @@
 #include "buffer.hpp"
 #include "isa.hpp"
 
+// Of a block that is damaged.
+inline constexpr char kRanOut[] = "the packed bytes end before the content";
+
 // The `size` bytes of a configuration, which begins with its version, a level, and the log2 of the most bytes that a
 // table takes; null if this version does not know it.
 inline const uint8_t* known_config(nanobind::bytes config, size_t size, uint8_t version, int least_level,

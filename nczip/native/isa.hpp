@@ -41,7 +41,7 @@ class BlockEncoder {
 class BlockDecoder {
  public:
   virtual ~BlockDecoder() = default;
-  virtual size_t decode(uint8_t* out, size_t bytes) = 0;  // returns bytes written
+  virtual size_t decode(uint8_t* out, size_t bytes) = 0;  // returns bytes written: 0 if the packed bytes have ended
 };
 
 // The same for a language model's blocks.
@@ -65,6 +65,7 @@ class BlocksDecoder {
   virtual size_t position(size_t block) const = 0;  // bytes that are known
   virtual const uint8_t* content(size_t block) const = 0;
   virtual bool overran(size_t block) const = 0;  // the last token went past the block's end: damaged
+  virtual bool ran_out(size_t block) const = 0;   // its packed bytes ended before its content: damaged
   virtual size_t passes() const = 0;             // of the model, so far
 };
 

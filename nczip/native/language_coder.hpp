@@ -220,7 +220,7 @@ class LanguageBlock {
         drafts(raw_size) {
     inputs[filled++] = static_cast<uint32_t>(model.vocabulary);
   }
-  bool done() const { return speller.position() >= size; }
+  bool done() const { return speller.position() >= size || coder.ran_out(); }
 
   Pages raw;
   size_t size;
@@ -305,6 +305,7 @@ class LanguageDecoder final : public BlocksDecoder {
   }
   const uint8_t* content(size_t block) const override { return blocks_[block]->raw.data(); }
   bool overran(size_t block) const override { return blocks_[block]->speller.position() > blocks_[block]->size; }
+  bool ran_out(size_t block) const override { return blocks_[block]->coder.ran_out(); }
   size_t passes() const override { return passes_; }
 
  private:

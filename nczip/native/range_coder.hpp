@@ -14,6 +14,8 @@ namespace ncz::inline NCZ_ISA {
 
 inline constexpr int kPrecision = 24;
 inline constexpr uint32_t kTotal = uint32_t{1} << kPrecision;
+// Zero bytes that an encoder leaves out at the end. A decoder that has read further past it reads what nobody wrote.
+inline constexpr size_t kLeftOut = 64;
 
 class RangeEncoder {
  public:
@@ -42,8 +44,8 @@ class RangeEncoder {
   size_t words() const { return words_.size(); }
 
   // Ends the stream: the words, big-endian bytes each, of the number inside the final interval that has the most
-  // trailing zero bytes; those zero bytes are left out, since a decoder reads zeros past the end.
-  // They stay the coder's.
+  // trailing zero bytes; those zero bytes are left out, since a decoder reads zeros past the end, though not without
+  // bound. They stay the coder's.
   Packed finish() {
     if (range_ != ~uint64_t{0}) {
       for (int zero_bits = 56; zero_bits >= 0; zero_bits -= 8) {
@@ -62,8 +64,9 @@ class RangeEncoder {
       const uint32_t word = words_[i];
       for (size_t k = 0; k < 4; ++k) bytes[4 * i + k] = static_cast<uint8_t>(word >> (24 - 8 * k));
     }
-    size_t size = 4 * words_.size();
-    while (size && bytes[size - 1] == 0) --size;
+    const size_t all = 4 * words_.size(), least = all > kLeftOut ? all - kLeftOut : 0;
+    size_t size = all;
+    while (size > least && bytes[size - 1] == 0) --size;
     return {bytes, size};
   }
 
@@ -110,6 +113,9 @@ class RangeDecoder {
     return bit;
   }
 
+  // Whether it has read more than an encoder left out: no encoder wrote this.
+  bool ran_out() const { return past_ > kLeftOut; }
+
  private:
   void renormalise() {
     while (range_ < (uint64_t{1} << 32)) {
@@ -120,12 +126,16 @@ class RangeDecoder {
 
   uint32_t word() {
     uint32_t value = 0;
-    for (int i = 0; i < 4; ++i) value = (value << 8) | (next_ < end_ ? *next_++ : 0);
+    for (int i = 0; i < 4; ++i) {
+      past_ += next_ == end_;
+      value = (value << 8) | (next_ < end_ ? *next_++ : 0);
+    }
     return value;
   }
 
   const uint8_t* next_;
   const uint8_t* end_;
+  size_t past_ = 0;  // bytes read past the end
   uint64_t offset_ = 0;  // coded point minus the interval's lower end
   uint64_t range_ = ~uint64_t{0};
 };

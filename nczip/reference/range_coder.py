@@ -3,7 +3,7 @@
 What is coded is one number: each symbol narrows the interval that it lies in. Both ends of the interval are
 binary fractions; when it gets narrow, 32 more digits are kept. nczip/native/range_coder.hpp does the same
 in 64 bits, with carries. A packed stream is the digits of a number in the last interval, high byte first,
-without the zero bytes at its end.
+without zero bytes at its end.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 PRECISION = 24
 TOTAL = 1 << PRECISION
 WORD = 32  # bits
+LEFT_OUT = 64  # zero bytes at most that a packed stream goes without at its end
 STATE = 64  # bits at the start: the interval is wider than 2^32 units between symbols
 
 
@@ -46,7 +47,8 @@ class RangeEncoder:
         for zero_bits in range(56, -1, -8):
             point = -(-self.lower >> zero_bits) << zero_bits  # rounded up
             if point < self.lower + self.width:
-                return point.to_bytes(self.digits // 8, "big").rstrip(b"\0")
+                digits = point.to_bytes(self.digits // 8, "big")
+                return digits[:-LEFT_OUT] + digits[-LEFT_OUT:].rstrip(b"\0")
         raise AssertionError("the lower end is in the interval")
 
 

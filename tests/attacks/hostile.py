@@ -125,6 +125,16 @@ ATTACKS = [
         _corrupt,
         "block at byte 0: the content does not match its checksum",
     ),
+    *(
+        Attack(
+            f"long after the end at level {level}",
+            "have a mixture go on after packed bytes that have ended",
+            solo(level, 1 << 18, len(packed), packed),
+            _corrupt,
+            "block at byte 0: the packed bytes end before the content",
+        )
+        for level, packed in {4: b"and that was all", 5: b"no more", 6: b"the end"}.items()
+    ),
     Attack(
         "long varint",
         "spell a size with a needless byte",

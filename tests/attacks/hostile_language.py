@@ -14,6 +14,7 @@ from forge import (
 from hostile import Attack
 
 import nczip
+from nczip import levels
 from nczip.models import store
 
 LANGUAGE_ATTACKS = [
@@ -108,13 +109,23 @@ LANGUAGE_ATTACKS = [
             f"level {level} past its end",
             "have the last token written beyond the block",
             spoken_solo(
-                spoken_method(level=level),
+                levels.default_method(level).config,
                 SPOKEN.rindex(b"model") + 2,
                 spoken_block(level, SPOKEN),
                 SPOKEN[: SPOKEN.rindex(b"model") + 2],
             ),
             nczip.CorruptError,
             "block at byte 0: the packed bytes end inside a token",
+        )
+        for level in (7, 8, 9)
+    ),
+    *(
+        Attack(
+            f"hours at level {level}",
+            "have a language model write 16 MiB after packed bytes that have ended",
+            spoken_solo(levels.default_method(level).config, 1 << 24),
+            nczip.CorruptError,
+            "block at byte 0: the packed bytes end before the content",
         )
         for level in (7, 8, 9)
     ),

@@ -134,5 +134,10 @@ def test_any_bytes_decode_to_something(packed: bytes) -> None:
     assert stages.decode_bits(packed, np.array(ones, np.uint32).tobytes()) == expected
 
 
+def test_no_more_zeros_are_left_out_than_a_decoder_reads() -> None:
+    """100 symbols of 24 bits are 75 words, two more end them, and all are zeros."""
+    assert stages.encode(*columns(INTERVALS["lowest"])) == bytes(4 * 77 - 64)
+
+
 def test_a_certain_symbol_costs_nothing() -> None:
     assert stages.encode(*columns([(0, TOTAL)] * 1000)) == b""
