@@ -12,6 +12,7 @@ inline constexpr size_t kMostWindow = 8192;     // tokens
 inline constexpr size_t kMostHeadDim = 256;
 inline constexpr size_t kMostHeadsAKey = 24;    // heads that share a key
 inline constexpr size_t kMostVocabulary = (size_t{1} << 22) - 1;
+inline constexpr int kMostLanguageTableBits = 26;  // of the mixture: what level 9 takes
 
 // Weights in panels (panel.hpp), a scale for each row, a bias for each row or null. Padding rows have scale 0.
 struct LanguageMatrix {

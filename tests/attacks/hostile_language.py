@@ -73,6 +73,7 @@ LANGUAGE_ATTACKS = [
             "level 6": spoken_method(level=6),
             "level 10": spoken_method(level=10),
             "small table": spoken_method(table_bits=15),
+            "large table": spoken_method(table_bits=27),
             "endless table": spoken_method(table_bits=255),
             "short window": spoken_method(window_bits=5),
             "endless window": spoken_method(window_bits=255),

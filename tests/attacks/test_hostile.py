@@ -210,7 +210,7 @@ def test_packed_bytes_that_nobody_packed(level: int) -> None:
 def test_memory_of_the_core(tmp_path: Path) -> None:
     """A block takes what its header says and not what its configuration allows."""
     archive = tmp_path / "a.ncz"
-    archive.write_bytes(spoken_solo(spoken_method(level=9, table_bits=31, window_bits=12)))
+    archive.write_bytes(spoken_solo(spoken_method(level=9, table_bits=26, window_bits=12)))
     program = """
 import sys, nczip
 try:

@@ -84,7 +84,7 @@ def known(configuration: bytes) -> None:
     require(len(configuration) == 12, "newer: length of a configuration")
     version, level, table_bits, window_bits = configuration[:4]
     require(version == 1 and 7 <= level <= 9, "newer: configuration")
-    require(16 <= table_bits <= 31 and 6 <= window_bits <= 13, "newer: configuration")
+    require(16 <= table_bits <= 26 and 6 <= window_bits <= 13, "newer: configuration")
 
 
 def solo(source: Bytes, start: int, form: int) -> bytes:
