@@ -89,13 +89,16 @@ def fetch_models(names: tuple[str, ...]) -> None:
         click.echo(path)
 
 
-@models.command("import", short_help="make one of a GGUF file or a directory", context_settings=_HELP)
+@models.command(
+    "import", short_help="make one of a GGUF file or a directory, or copy one", context_settings=_HELP
+)
 @click.argument("original", metavar="PATH")
 @click.option("--name", metavar="NAME", help="what to call it")
 def import_model(original: str, name: str | None) -> None:
     """Make a model of a GGUF file, or of a directory with a model from Hugging Face, and keep it.
 
-    PATH may also be the name of a model on Hugging Face's hub, OWNER/NAME.
+    PATH may also be the name of a model on Hugging Face's hub, OWNER/NAME, or a model file of nczip's (.ncm)
+    from elsewhere: it is compared with the hash in its name, and kept as it is.
     Architectures: Llama, Qwen 2, 2.5 and 3, Gemma 3. The license of a model is between you and its makers.
     """
     from nczip.models import huggingface, store
@@ -104,7 +107,7 @@ def import_model(original: str, name: str | None) -> None:
     if not path.exists() and huggingface.is_name(original):
         path, name = huggingface.download(original), name or original.partition("/")[2]
     with _progress(original) as show:
-        made = store.add(path, name, lambda done, size: show("converting", done, size))
+        made = store.add(path, name, lambda done, size: show("importing", done, size))
     click.echo(made)
 
 

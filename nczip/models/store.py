@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from nczip.errors import MissingModelError, ModelFileError
 from nczip.places import user_data
@@ -15,6 +16,7 @@ DEFAULT = "smollm2-135m"
 Progress = Callable[[int, int], None]
 
 _FILE = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]*)-(?P<id>[0-9a-f]{16})\.ncm")
+_PIECE = 1 << 20
 _LEAST_OF_HASH = 4  # digits that may stand for a hash
 
 
@@ -74,8 +76,9 @@ def by_id(wanted: bytes) -> Path:
 def add(original: Path, name: str | None, on_progress: Progress) -> Path:
     """Makes a model file of a GGUF file or of a directory from Hugging Face, and keeps it.
 
-    ``name`` is what the model is to be called, None what it calls itself. ``on_progress`` gets the bytes
-    written and the bytes in all. Raises ModelFileError, which names the original, and OSError.
+    A model file (.ncm) is copied as it is: archives know it by its hash. ``name`` is what the model is to be
+    called, None what it calls itself. ``on_progress`` gets the bytes written and the bytes in all. Raises
+    ModelFileError, which names the original, and OSError.
     """
     from nczip.models import convert, gguf_source, huggingface
     from nczip.models.ncm import Model
@@ -84,11 +87,17 @@ def add(original: Path, name: str | None, on_progress: Progress) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{os.getpid()}.part"
     try:
-        read = huggingface.read if original.is_dir() else gguf_source.read
-        source = read(original)
-        name = plain_name(source.name if name is None else name)
         with part.open("wb") as sink:
-            convert.write(source, sink, name=name, on_progress=on_progress)
+            if original.suffix == ".ncm":
+                promised = Model(original)
+                promised.verify()
+                name = plain_name(promised.name if name is None else name)
+                _copy(original, sink, promised.size, on_progress)
+            else:
+                read = huggingface.read if original.is_dir() else gguf_source.read
+                source = read(original)
+                name = plain_name(source.name if name is None else name)
+                convert.write(source, sink, name=name, on_progress=on_progress)
             sink.flush()
             os.fsync(sink.fileno())
         model = Model(part)
@@ -102,6 +111,13 @@ def add(original: Path, name: str | None, on_progress: Progress) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
+
+
+def _copy(original: Path, sink: BinaryIO, size: int, on_progress: Progress) -> None:
+    with original.open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            sink.write(piece)
+            on_progress(sink.tell(), size)
 
 
 def plain_name(name: str) -> str:

@@ -49,6 +49,36 @@ def test_a_model_is_kept_under_its_name_and_hash(gguf: Path, folder: Path) -> No
     assert store.add(gguf, None, quietly) == path
 
 
+def test_a_model_file_is_copied_as_it_is(
+    gguf: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = store.add(gguf, None, quietly)
+    monkeypatch.setenv("NCZIP_MODEL_DIR", str(tmp_path / "elsewhere"))
+    shown: list[tuple[int, int]] = []
+    here = store.add(there, None, lambda done, size: shown.append((done, size)))
+    assert here == tmp_path / "elsewhere" / there.name
+    assert here.read_bytes() == there.read_bytes()
+    assert shown[-1] == (there.stat().st_size,) * 2
+    renamed = store.add(here, "Other", quietly)  # where archives know it by its hash alone
+    assert renamed == here.with_name(f"other-{store.stored()[0].id}.ncm")
+    assert renamed.read_bytes() == there.read_bytes()
+    assert everything_in(here.parent) == sorted([here.name, renamed.name])
+
+
+@pytest.mark.parametrize(
+    ("at", "said"), [(0, "is not a model file"), (-1, "is damaged: its SHA-256 begins with")]
+)
+def test_a_damaged_model_file_is_not_copied(gguf: Path, folder: Path, at: int, said: str) -> None:
+    there = store.add(gguf, None, quietly)
+    damaged = bytearray(there.read_bytes())
+    damaged[at] ^= 1
+    other = there.rename(gguf.parent / there.name)
+    other.write_bytes(damaged)
+    with pytest.raises(ModelFileError, match=f"{other.name}: {said}"):
+        store.add(other, None, quietly)
+    assert everything_in(folder) == []
+
+
 def test_finding(gguf: Path, folder: Path) -> None:
     first = store.add(gguf, "first", quietly)
     assert store.find(None) == first  # the only one there is
