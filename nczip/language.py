@@ -150,8 +150,9 @@ def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -
     from nczip import _core
 
     most = len(raw) if most is None else most
+    step(0, 0)  # before the model is loaded and the tokenizer has passed, which takes long for a large block
     loaded = load(method)
-    tokens = loaded.model.encode(bytes(raw))
+    tokens = loaded.model.encode(bytes(raw), lambda: step(0, 0))
     coder = _core.LanguageEncoder(loaded.core, method.config[:CONFIG], raw, tokens.data, knowledge.load())
     done = 0
     while done < len(raw):

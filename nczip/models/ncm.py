@@ -11,7 +11,7 @@ import json
 import mmap
 import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -123,13 +123,17 @@ class Model:
             if values.ndim > 1 and values.min() == 0:
                 raise ModelFileError(f"has weights in {name} outside of -127 to 127")
 
-    def encode(self, data: bytes) -> Entries:
+    def encode(self, data: bytes, on_piece: Callable[[], object] = lambda: None) -> Entries:
         """Entries, uint32 [n], whose strings one after the other are ``data``, whatever that is.
 
         Text goes through the tokenizer. What does not come back from it exactly, and what is not UTF-8, is
-        spelled in single bytes.
+        spelled in single bytes. ``on_piece`` is called as it goes on, and may raise to stop it.
         """
-        return np.concatenate([np.empty(0, np.uint32), *map(self._encode_text, _texts(data))])
+        pieces = [np.empty(0, np.uint32)]
+        for text in _texts(data):
+            on_piece()
+            pieces.append(self._encode_text(text))
+        return np.concatenate(pieces)
 
     def decode(self, entries: npt.NDArray[np.integer[Any]]) -> bytes:
         """The strings of ``entries``, one after the other. Raises ValueError if there is no such entry."""

@@ -31,6 +31,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def test_progress_is_reported_while_a_block_becomes_tokens() -> None:
+    """A first report before any work, one for each 64 KiB of text; the work can be stopped at any."""
+    seen: list[tuple[int, int]] = []
+    text = memoryview(SPOKEN * (1 + (160 << 10) // len(SPOKEN)))
+    method = levels.default_method(7)
+
+    def until(count: int) -> None:
+        def step(raw: int, packed: int) -> None:
+            seen.append((raw, packed))
+            if len(seen) == count:
+                raise InterruptedError
+
+        seen.clear()
+        with pytest.raises(InterruptedError):
+            language.pack(method, text, step)
+
+    until(1)
+    assert seen == [(0, 0)]
+    until(5)
+    assert seen[:4] == [(0, 0)] * 4
+    assert seen[4] > (0, 0)
+
+
 @every_level
 class TestModels:
     def test_named_by_name_hash_or_path(self, level: int, folder: Path) -> None:
