@@ -22,6 +22,25 @@ function count(archive) {
   return `${blocks.length} frames, ${blocks.reduce((a, b) => a + b, 0)} blocks`;
 }
 
+const METHODS = 3; // tag of the method table
+const LANGUAGE = 3; // method number
+
+// What language blocks are decoded with: in a solo frame's packed bytes, or in a full frame's method table.
+function configurations(frame) {
+  if (frame.form === 8) return [frame.body.configuration];
+  if (frame.form !== 15) return [];
+  const table = frame.body.fields.field.find((field) => field.tag.value === METHODS).value;
+  return table.methods.filter((method) => method.number === LANGUAGE).map((method) => method.configuration);
+}
+
+function checkLanguage(archive, models) {
+  for (const { version, level, tableBits, windowBits, model } of archive.frames.flatMap(configurations)) {
+    const known = version === 1 && level >= 7 && level <= 9 && tableBits <= 26 && windowBits <= 13;
+    const id = Buffer.from(model).toString("hex");
+    if (!known || !models.some((name) => name.endsWith(`-${id}.ncm`))) throw new Error("a configuration is wrong");
+  }
+}
+
 async function main() {
   const description = yaml.parse(fs.readFileSync(path.join(formats, "ncz1.ksy"), "utf8"));
   const files = await compiler.compile("javascript", description, null, false);
@@ -35,6 +54,7 @@ async function main() {
     if (!fs.statSync(folder).isDirectory()) continue;
     for (const name of fs.readdirSync(folder).filter((file) => file.endsWith(".ncz"))) {
       const archive = new Ncz1(new KaitaiStream(fs.readFileSync(path.join(folder, name))));
+      checkLanguage(archive, fs.readdirSync(path.join(folder, "models")));
       console.log(`${release}/${name}: ${count(archive)}`);
     }
   }
