@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
-import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from core_stages import PATHS
+from core_stages import PATHS, in_child, skip_unless
 from tiny_transformers import SHAPES, Tiny
 
 from nczip import _core, knowledge
@@ -25,17 +21,14 @@ LEVELS = (7, 8, 9)
 WINDOW_BITS = 6
 SILENT = range(0x80, 0x90)  # bytes that the model has no token for
 
-CHILD = """
-import pickle, sys
-from nczip import _core, knowledge
-arguments, jobs = pickle.load(sys.stdin.buffer)
+PACK = """
+arguments, blocks = job
 model = _core.LanguageModel(*arguments)
-packed = []
-for config, raw, tokens in jobs:
+result = []
+for config, raw, tokens in blocks:
     encoder = _core.LanguageEncoder(model, config, raw, tokens, knowledge.load())
     encoder.advance(len(raw))
-    packed.append(encoder.finish())
-pickle.dump((_core.isa(), packed), sys.stdout.buffer)
+    result.append(encoder.finish())
 """
 
 
@@ -122,16 +115,8 @@ def test_every_path_packs_the_same(path: str) -> None:
         for level in LEVELS
         for name in ("mixed", "repeats")
     ]
-    child = subprocess.run(
-        [sys.executable, "-P", "-c", CHILD],
-        env={**os.environ, "NCZIP_ISA": path},
-        input=pickle.dumps((tiny().arguments, jobs)),
-        capture_output=True,
-        check=True,
-    )
-    used, results = pickle.loads(child.stdout)
-    if used != path:
-        pytest.skip(f"this machine has no {path}")
+    used, results = in_child(path, PACK, (tiny().arguments, jobs))
+    skip_unless(used, path)
     assert results == [packed(level)[name] for level in LEVELS for name in ("mixed", "repeats")]
 
 

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from sinks import NullSink
 
 import nczip
 from nczip import blocks
@@ -25,16 +26,6 @@ class Pipe(io.RawIOBase):
 
     def readinto(self, buffer) -> int:
         return self._data.readinto(memoryview(buffer)[: self._step])
-
-
-class NullSink(io.RawIOBase):
-    """Takes everything and keeps nothing."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data) -> int:
-        return len(data)
 
 
 def archive_of(*frames: bytes, level: int = 1, **options: int) -> bytes:

@@ -9,19 +9,10 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from sinks import NullSink
 
 import nczip
 from nczip import blocks
-
-
-class NullSink(io.RawIOBase):
-    """Takes everything and keeps nothing."""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data) -> int:
-        return len(data)
 
 
 def alive() -> list[str]:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
-import pickle
-import subprocess
-import sys
 from dataclasses import dataclass
 
 import float_transformer
 import numpy as np
 import pytest
-from core_stages import PATHS, on_path
+from core_stages import PATHS, in_child, on_path, skip_unless
 from tiny_transformers import SHAPES, Arguments, Tiny, scaled
 
 from nczip import _core
@@ -22,14 +18,11 @@ from nczip.reference.transformer import Transformer, gelu, silu, sine
 TOGETHER = (1, 7, 64)
 TOKENS = 150  # more than any window and 64: old positions give way to new ones
 
-CHILD = """
-import pickle, sys
-from nczip import _core
-results = {}
-for name, (arguments, window, tokens, together) in pickle.load(sys.stdin.buffer).items():
+LOGITS = """
+result = {}
+for name, (arguments, window, tokens, together) in job.items():
     model = _core.LanguageModel(*arguments)
-    results[name] = [_core.logits(model, window, tokens, count) for count in together]
-pickle.dump((_core.isa(), results), sys.stdout.buffer)
+    result[name] = [_core.logits(model, window, tokens, count) for count in together]
 """
 
 
@@ -95,22 +88,14 @@ def given(path: str) -> tuple[str, dict[str, list[bytes]]]:
         name: (case.arguments, case.window, case.tokens.tobytes(), TOGETHER)
         for name, case in ((name, case_of(name)) for name in CASES)
     }
-    child = subprocess.run(
-        [sys.executable, "-P", "-c", CHILD],
-        env={**os.environ, "NCZIP_ISA": path},
-        input=pickle.dumps(jobs),
-        capture_output=True,
-        check=True,
-    )
-    return pickle.loads(child.stdout)
+    return in_child(path, LOGITS, jobs)
 
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("path", PATHS)
 def test_core_and_reference_give_the_same_logits(path: str, name: str) -> None:
     used, results = given(path)
-    if used != path:
-        pytest.skip(f"this machine has no {path}")
+    skip_unless(used, path)
     for together, logits in zip(TOGETHER, results[name], strict=True):
         found = np.frombuffer(logits, np.float32).reshape(TOKENS, -1)
         wrong = np.flatnonzero((found != expected(name)).any(axis=1))
