@@ -113,55 +113,95 @@ namespace panel {
 
 inline __m512i shifted(__m512i x) { return reinterpret_cast<__m512i>(reinterpret_cast<PartInt>(x) << 6); }
 
-// kPanels panels with kRows rows of activations. Twelve bits are two signed bytes: 64 * upper + lower. Loops over rows
-// and panels have to be unrolled, or sums would live in memory.
+#define NCZ_UNROLLED _Pragma("GCC unroll 8")  // or sums would live in memory
+
+// The products of one row and panel are complete.
+template <typename Store>
+inline void finish(__m512i sum, const Activations& a, size_t row, size_t panel, Store& out) {
+  const auto offset = static_cast<int32_t>(static_cast<uint32_t>(a.sum(row)) << 7);
+  const __m512i exact = _mm512_sub_epi32(sum, _mm512_set1_epi32(offset));
+  out(row, panel, Vec{{__builtin_convertvector(reinterpret_cast<PartInt>(exact), Part)}});
+}
+inline __m512i four_of(const int8_t* part) {
+  int32_t four;
+  std::memcpy(&four, part, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+// kPanels panels with kRows rows of activations. Twelve bits are two signed bytes: 64 * upper + lower; the registers
+// have room for the sums of one at a time.
 template <int kRows, int kPanels, typename Store>
 inline void tile(Panels w, size_t columns, const Activations& a, size_t first, size_t at, Store& out) {
   __m512i acc[kRows][kPanels];
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 8
-    for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_setzero_si512();
+  NCZ_UNROLLED for (int r = 0; r < kRows; ++r)
+    NCZ_UNROLLED for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_setzero_si512();
   const uint8_t* const base = w.data + at * w.stride;
   const size_t pitch = 2 * a.columns();
   const int8_t* part = a.upper(first);
   for (int pass = 0; pass < 2; ++pass, part += a.columns()) {
     if (pass) {
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) acc[r][p] = shifted(acc[r][p]);
+      NCZ_UNROLLED for (int r = 0; r < kRows; ++r)
+        NCZ_UNROLLED for (int p = 0; p < kPanels; ++p) acc[r][p] = shifted(acc[r][p]);
     }
     for (size_t column = 0; column < columns; column += 4) {
       __m512i weights[kPanels];
-#pragma GCC unroll 8
-      for (int p = 0; p < kPanels; ++p)
+      NCZ_UNROLLED for (int p = 0; p < kPanels; ++p)
         weights[p] = _mm512_loadu_si512(base + static_cast<size_t>(p) * w.stride + column * kPanelRows);
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; ++r) {
-        int32_t four;
-        std::memcpy(&four, part + static_cast<size_t>(r) * pitch + column, 4);
-        const __m512i x = _mm512_set1_epi32(four);
-#pragma GCC unroll 8
-        for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], weights[p], x);
+      NCZ_UNROLLED for (int r = 0; r < kRows; ++r) {
+        const __m512i x = four_of(part + static_cast<size_t>(r) * pitch + column);
+        NCZ_UNROLLED for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], weights[p], x);
       }
     }
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-    const __m512i offset = _mm512_set1_epi32(static_cast<int32_t>(static_cast<uint32_t>(a.sum(first + static_cast<size_t>(r))) << 7));
-#pragma GCC unroll 8
-    for (int p = 0; p < kPanels; ++p) {
-      const __m512i exact = _mm512_sub_epi32(acc[r][p], offset);
-      out(first + static_cast<size_t>(r), at + static_cast<size_t>(p),
-          Vec{{__builtin_convertvector(reinterpret_cast<PartInt>(exact), Part)}});
+  NCZ_UNROLLED for (int r = 0; r < kRows; ++r)
+    NCZ_UNROLLED for (int p = 0; p < kPanels; ++p)
+      finish(acc[r][p], a, first + static_cast<size_t>(r), at + static_cast<size_t>(p), out);
+}
+inline constexpr int kTileRows = 8, kTilePanels = 3;
+
+// With few rows, weights come from memory: each is read once, in the order in which they lie there, for both bytes of
+// all rows, into sums enough to hide how long an addition takes.
+template <int kRows, typename Store>
+inline void few_rows(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first,
+                     Store& out) {
+  constexpr int kSums = kRows == 1 ? 4 : kRows < 4 ? 2 : 1;
+  const size_t pitch = 2 * a.columns();
+  for (size_t at = begin; at < end; ++at) {
+    const uint8_t* const base = w.data + at * w.stride;
+    const int8_t* const from = a.upper(first);
+    __m512i upper[kRows][kSums], lower[kRows][kSums];
+    NCZ_UNROLLED for (int r = 0; r < kRows; ++r)
+      NCZ_UNROLLED for (int i = 0; i < kSums; ++i) upper[r][i] = lower[r][i] = _mm512_setzero_si512();
+    for (size_t column = 0; column < columns; column += 4 * kSums)
+      NCZ_UNROLLED for (int i = 0; i < kSums; ++i) {
+        const size_t c = column + 4 * static_cast<size_t>(i);
+        const __m512i weights = _mm512_loadu_si512(base + c * kPanelRows);
+        NCZ_UNROLLED for (int r = 0; r < kRows; ++r) {
+          const int8_t* const part = from + static_cast<size_t>(r) * pitch + c;
+          upper[r][i] = _mm512_dpbusd_epi32(upper[r][i], weights, four_of(part));
+          lower[r][i] = _mm512_dpbusd_epi32(lower[r][i], weights, four_of(part + a.columns()));
+        }
+      }
+    NCZ_UNROLLED for (int r = 0; r < kRows; ++r) {
+      NCZ_UNROLLED for (int i = 1; i < kSums; ++i) {
+        upper[r][0] = _mm512_add_epi32(upper[r][0], upper[r][i]);
+        lower[r][0] = _mm512_add_epi32(lower[r][0], lower[r][i]);
+      }
+      finish(_mm512_add_epi32(shifted(upper[r][0]), lower[r][0]), a, first + static_cast<size_t>(r), at, out);
     }
   }
 }
-// As many panels as sums fit the registers: few rows wait for weights from memory, many panels for rows.
-template <int kRows>
-inline constexpr int kTilePanels = kRows == 8 ? 3 : kRows == 4 ? 6 : 8;
-inline constexpr int kTileRows = 8;
+#undef NCZ_UNROLLED
+
+// Fewer than kRows rows.
+template <int kRows, typename Store>
+inline void fewer_rows(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first,
+                       size_t rows, Store& out) {
+  if constexpr (kRows > 1) {
+    if (rows == kRows - 1) return few_rows<kRows - 1>(w, begin, end, columns, a, first, out);
+    fewer_rows<kRows - 1>(w, begin, end, columns, a, first, rows, out);
+  }
+}
 
 #elif defined(__AVX2__)
 
@@ -194,9 +234,7 @@ inline void tile(Panels w, size_t columns, const Activations& a, size_t first, s
     out(first + static_cast<size_t>(r), at, load(lane));
   }
 }
-template <int>
-inline constexpr int kTilePanels = 1;
-inline constexpr int kTileRows = 2;
+inline constexpr int kTileRows = 2, kTilePanels = 1;
 
 #else
 
@@ -215,22 +253,17 @@ inline void tile(Panels w, size_t columns, const Activations& a, size_t first, s
   for (size_t i = 0; i < kPanelRows; ++i) lane[i] = static_cast<float>(static_cast<int32_t>(acc[i] - offset));
   out(first, at, load(lane));
 }
-template <int>
-inline constexpr int kTilePanels = 1;
-inline constexpr int kTileRows = 1;
+inline constexpr int kTileRows = 1, kTilePanels = 1;
 
 #endif
 
 template <int kRows, typename Store>
 void tiles(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t& first, size_t rows,
            Store& out) {
-  if constexpr (kRows <= kTileRows) {
-    constexpr int kPanels = kTilePanels<kRows>;
-    for (; rows - first >= kRows; first += kRows) {
-      size_t at = begin;
-      for (; at + kPanels <= end; at += kPanels) tile<kRows, kPanels>(w, columns, a, first, at, out);
-      for (; at < end; ++at) tile<kRows, 1>(w, columns, a, first, at, out);
-    }
+  for (; rows - first >= kRows; first += kRows) {
+    size_t at = begin;
+    for (; at + kTilePanels <= end; at += kTilePanels) tile<kRows, kTilePanels>(w, columns, a, first, at, out);
+    for (; at < end; ++at) tile<kRows, 1>(w, columns, a, first, at, out);
   }
 }
 
@@ -244,14 +277,16 @@ void multiply(Panels w, size_t begin, size_t end, size_t columns, const Activati
   using namespace panel;
   // A group of panels stays in the cache while all rows pass over it.
   constexpr size_t kGroup = 24;
-  const size_t group = rows - first_row > 1 ? kGroup : end - begin;
+  const size_t group = rows - first_row > kTileRows ? kGroup : end - begin;
   for (size_t at = begin; at < end; at += group) {
     const size_t stop = at + group < end ? at + group : end;
     size_t first = first_row;
-    tiles<8>(w, at, stop, columns, a, first, rows, out);
-    tiles<4>(w, at, stop, columns, a, first, rows, out);
-    tiles<2>(w, at, stop, columns, a, first, rows, out);
+    tiles<kTileRows>(w, at, stop, columns, a, first, rows, out);
+#ifdef __AVX512VNNI__
+    fewer_rows<kTileRows>(w, at, stop, columns, a, first, rows - first, out);
+#else
     tiles<1>(w, at, stop, columns, a, first, rows, out);
+#endif
   }
 }
 
