@@ -49,35 +49,41 @@ class Activations {
     const bool nothing = !(top > 0x1p-100f);
     scale_[row] = nothing ? 0.0f : top / static_cast<float>(kActivationMax);
     const Vec factor = broadcast(nothing ? 0.0f : static_cast<float>(kActivationMax) / top);
-    alignas(64) float whole[kLanes];
-    for (size_t i = 0; i < columns_; i += kLanes) {
-      store(whole, nearest(finite(load(x + i)) * factor));
-      put(row, i, whole);
-    }
+    for (size_t i = 0; i < columns_; i += kLanes) put(row, i, nearest(finite(load(x + i)) * factor));
     complete(row, columns_);
   }
   // Sixteen whole numbers of -2048..4095 at a column.
-  void put(size_t row, size_t column, const float* whole) {
+  void put(size_t row, size_t column, Vec whole) {
 #ifdef __AVX512VNNI__
-    const __m512i a = _mm512_cvttps_epi32(_mm512_load_ps(whole));
+    const __m512i a = reinterpret_cast<__m512i>(__builtin_convertvector(whole.part[0], PartInt));
     int8_t* const to = part_.data() + row * columns_ * 2 + column;
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(_mm512_srai_epi32(a, 6)));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to + columns_),
                      _mm512_cvtepi32_epi8(_mm512_and_si512(a, _mm512_set1_epi32(63))));
 #else
+    alignas(64) float lane[kLanes];
+    store(lane, whole);
     int16_t* const to = part_.data() + row * columns_ + column;
-    for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int16_t>(static_cast<int32_t>(whole[i]));
+    for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int16_t>(static_cast<int32_t>(lane[i]));
 #endif
   }
   // After the last of `columns` numbers of a row, a multiple of 16.
   void complete(size_t row, size_t columns) {
-    int32_t sum = 0;
 #ifdef __AVX512VNNI__
-    for (size_t i = 0; i < columns; ++i) sum += upper(row)[i] * 64 + lower(row)[i];
+    const __m128i ones = _mm_set1_epi8(1);
+    __m128i high = _mm_setzero_si128(), low = high;
+    for (size_t i = 0; i < columns; i += 16) {
+      high = _mm_dpbusd_epi32(high, ones, _mm_loadu_si128(reinterpret_cast<const __m128i*>(upper(row) + i)));
+      low = _mm_dpbusd_epi32(low, _mm_loadu_si128(reinterpret_cast<const __m128i*>(lower(row) + i)), ones);
+    }
+    alignas(16) int32_t four[4];
+    _mm_store_si128(reinterpret_cast<__m128i*>(four), _mm_add_epi32(_mm_slli_epi32(high, 6), low));
+    sum_[row] = four[0] + four[1] + four[2] + four[3];
 #else
+    int32_t sum = 0;
     for (size_t i = 0; i < columns; ++i) sum += this->row(row)[i];
-#endif
     sum_[row] = sum;
+#endif
   }
 
 #ifdef __AVX512VNNI__

@@ -50,11 +50,13 @@ class KeyValueCache {
         dims_(model.head_dim),
         keys_(heads_ * slots() * dims_ * 2),
         scales_(heads_ * slots() * 2),
-        position_(slots(), kEmpty) {}
+        position_(slots(), kEmpty),
+        oldest_(slots() / kPanelRows, kEmpty),
+        newest_(slots() / kPanelRows, kEmpty) {}
 
   static size_t memory(const LanguageModel& model, size_t window, size_t most, size_t length) {
     const size_t slots = kSinkSlots + rounded(std::min(window + most, length));
-    return model.layers * model.kv_heads * slots * (2 * model.head_dim + 2 * sizeof(float)) + slots * sizeof(int32_t);
+    return model.layers * model.kv_heads * slots * (2 * model.head_dim + 2 * sizeof(float)) + slots * 2 * sizeof(int32_t);
   }
 
   size_t window() const { return window_; }
@@ -62,8 +64,19 @@ class KeyValueCache {
   // Slots that can hold anything once `end` positions are known; a multiple of 16.
   size_t used(size_t end) const { return kSinkSlots + rounded(std::min(end, ring_)); }
   size_t slot(size_t position) const { return position < kSinks ? position : kSinkSlots + position % ring_; }
-  void begin(size_t position) { position_[slot(position)] = static_cast<int32_t>(position); }
+  void begin(size_t position) {
+    const size_t at = slot(position), panel = at / kPanelRows;
+    position_[at] = static_cast<int32_t>(position);
+    const int32_t* const held = position_.data() + panel * kPanelRows;
+    int32_t oldest = kEmpty, newest = 0;
+    for (size_t i = 0; i < kPanelRows; ++i) oldest = std::min(oldest, held[i]), newest = std::max(newest, held[i]);
+    oldest_[panel] = oldest, newest_[panel] = newest;
+  }
   const int32_t* positions() const { return position_.data(); }
+  // Whether all sixteen slots of a panel hold positions of this range.
+  bool holds(size_t panel, int32_t oldest, int32_t newest) const {
+    return oldest_[panel] >= oldest && newest_[panel] <= newest;
+  }
 
   // Keys: [slot / 16][dim / 4][16][4]; values: [dim / 16][slot / 4][16][4]. Either plus 128.
   Panels keys(size_t head) const { return {keys_.data() + head * slots() * dims_ * 2, kPanelRows * dims_}; }
@@ -103,7 +116,7 @@ class KeyValueCache {
   size_t window_, ring_, heads_, dims_;
   Pages keys_;
   Array<float> scales_;
-  Array<int32_t> position_;
+  Array<int32_t> position_, oldest_, newest_;  // of each slot; of each panel the least and the largest
 };
 
 // Tokens at consecutive positions of one block.
@@ -320,24 +333,23 @@ class Transformer {
     const auto score = [&](const Activations& a, size_t begin, size_t end) {
       multiply(cache.keys(head), begin, end, dims, a, 0, rows,
                [=, &a](size_t row, size_t panel, Vec sum) __attribute__((always_inline)) {
-                 store(scores + row * pitch + panel * kLanes,
-                       sum * broadcast(a.scale(row)) * load(key_scale + panel * kLanes));
+                 const Vec score = sum * broadcast(a.scale(row)) * load(key_scale + panel * kLanes);
+                 store(scores + row * pitch + panel * kLanes, finite(score));
                });
     };
     score(slid ? sink_queries_ : queries_, 0, 1);
     score(queries_, 1, slots / kPanelRows);
 
     const float* const value_scale = cache.value_scale(head);
-    const int32_t* const held = cache.positions();
+    const size_t ring = cache.window() - KeyValueCache::kSinks;
+    const auto near = static_cast<int32_t>(layer.window ? std::min(layer.window, ring) : ring);
     Array<float>& total = totals_;
     for (size_t r = 0; r < rows; ++r) {
-      const auto position = static_cast<int32_t>(stretch.position + from + r / shared);
-      const size_t near = layer.window && layer.window < cache.window() - KeyValueCache::kSinks
-                              ? layer.window : cache.window() - KeyValueCache::kSinks;
-      const auto oldest = position - static_cast<int32_t>(near) + 1;
+      const auto position = static_cast<int32_t>(stretch.position + from + r / shared), oldest = position - near + 1;
       float* const s = scores + r * pitch;
-      mask(s, held, 0, KeyValueCache::kSinkSlots, layer.window ? oldest : 0, position);
-      mask(s, held, KeyValueCache::kSinkSlots, slots, oldest, position);
+      hide(s, cache, 0, layer.window ? oldest : 0, position);
+      for (size_t panel = 1; panel < slots / kPanelRows; ++panel)
+        if (!cache.holds(panel, oldest, position)) hide(s, cache, panel, oldest, position);
       total[r] = soften(s, value_scale, slots, r, cache.window() > 4096 ? 2047.0f : 4095.0f);
     }
     const size_t width = m_.heads * dims;
@@ -347,48 +359,46 @@ class Transformer {
                store(out + row / shared * width + row % shared * dims + panel * kLanes, sum * broadcast(total[row]));
              });
   }
-  // Scores of positions that are not seen become kHidden; the others stay above kFarthest, however hostile the weights.
-  static void mask(float* s, const int32_t* held, size_t begin, size_t end, int32_t oldest, int32_t newest) {
-    for (size_t i = begin; i < end; ++i) {
-      const float below = s[i] < kFarthest ? s[i] : kFarthest;
-      const float score = below > -kFarthest ? below : -kFarthest;
-      s[i] = held[i] >= oldest && held[i] <= newest ? score : kHidden;
-    }
+  // Scores of a panel's positions that are not seen become kHidden; all others are -2^60..2^60, however hostile the weights.
+  static void hide(float* s, const KeyValueCache& cache, size_t panel, int32_t oldest, int32_t newest) {
+    const int32_t* const held = cache.positions();
+    for (size_t i = panel * kPanelRows; i < (panel + 1) * kPanelRows; ++i)
+      s[i] = held[i] >= oldest && held[i] <= newest ? s[i] : kHidden;
   }
   // From scores in bits to attention weights of 12 bits, or 11 in a window whose sums would not fit, the values' scales in
   // them; returns what their sum times a value is to be multiplied with.
   float soften(float* s, const float* value_scale, size_t slots, size_t row, float finest) {
-    Vec most = broadcast(-kFarthest);
+    Vec most = broadcast(kHidden);
     for (size_t i = 0; i < slots; i += kLanes) most = max(most, load(s + i));
     const Vec top = broadcast(largest(most));
     const Vec zero = broadcast(0.0f), one = broadcast(1.0f), between = broadcast(-kHidden / 2);
     Vec heaviest = zero;
-    alignas(64) uint32_t counts[kLanes], totals[kLanes] = {};
-    alignas(64) float whole[kLanes];
-    for (size_t i = 0; i < slots; i += kLanes) {
-      // Nothing of what is hidden: what lies in its slot depends on how many tokens pass at a time.
-      const Vec seen = min(max(load(s + i) + between, zero), one);
-      const Vec e = exp2_pinned(load(s + i) - top) * seen;
-      store_counts(counts, nearest(e * broadcast(0x1p17f)));
-      for (int j = 0; j < kLanes; ++j) totals[j] += counts[j];
-      const Vec weighted = e * load(value_scale + i);
-      store(s + i, weighted);
-      heaviest = max(heaviest, weighted);
+    alignas(64) uint32_t counts[kLanes];
+    uint32_t total = 0;
+    for (size_t begin = 0; begin < slots; begin += kExact) {
+      Vec some = zero;
+      for (size_t i = begin; i < std::min(begin + kExact, slots); i += kLanes) {
+        // Nothing of what is hidden: what lies in its slot depends on how many tokens pass at a time.
+        const Vec seen = min(max(load(s + i) + between, zero), one);
+        const Vec e = exp2_pinned(load(s + i) - top) * seen;
+        some = some + nearest(e * broadcast(0x1p17f));
+        const Vec weighted = e * load(value_scale + i);
+        store(s + i, weighted);
+        heaviest = max(heaviest, weighted);
+      }
+      store_counts(counts, some);
+      for (uint32_t count : counts) total += count;
     }
     const float heavy = largest(heaviest);
     const bool nothing = !(heavy > 0x1p-100f);
     const Vec factor = broadcast(nothing ? 0.0f : finest / heavy);
-    for (size_t i = 0; i < slots; i += kLanes) {
-      store(whole, nearest(load(s + i) * factor));
-      weights_.put(row, i, whole);
-    }
+    for (size_t i = 0; i < slots; i += kLanes) weights_.put(row, i, nearest(load(s + i) * factor));
     weights_.complete(row, slots);
-    uint32_t total = 0;
-    for (uint32_t part : totals) total += part;
     return nothing ? 0.0f : heavy / finest / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
   }
 
-  static constexpr float kFarthest = 0x1p60f, kHidden = -0x1p100f;  // bits; scores are -kFarthest..kFarthest
+  static constexpr float kHidden = -0x1p100f;   // bits; scores that are seen are -2^60..2^60
+  static constexpr size_t kExact = 64 * kLanes;  // so many counts of at most 2^17 have sums that binary32 holds
 
   const LanguageModel& m_;
   size_t most_;
