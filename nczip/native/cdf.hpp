@@ -26,6 +26,8 @@ struct Vocabulary {
   const uint8_t* bytes;
   const uint32_t* begin;
   size_t size;
+
+  size_t length(size_t string) const { return begin[string + 1] - begin[string]; }
 };
 
 // Spelled coding: one token as yes-or-no decisions, the bits of a byte from the highest, then END?, the next byte's
@@ -63,8 +65,6 @@ class Walk {
   }
 
  private:
-  size_t length(size_t token) const { return vocabulary_.begin[token + 1] - vocabulary_.begin[token]; }
-
   void next() {
     if (bit_ < 0)
       bit_ = 7;
@@ -77,7 +77,7 @@ class Walk {
     for (; !done(); next()) {
       if (at_end()) {
         split_ = low_ + 1;
-        if (length(low_) == depth_) return;  // the string that ends here comes first
+        if (vocabulary_.length(low_) == depth_) return;  // the string that ends here comes first
       } else {
         split_ = first_with_bit();
         if (split_ != low_ && split_ != high_) return;

@@ -70,10 +70,8 @@ class HeadAdaptation {
 
   // The token's row of the head, times a factor.
   void add(size_t token, float factor) {
-    const uint8_t* const row = m_.head.panels + token / kPanelRows * kPanelRows * size_ + token % kPanelRows * 4;
-    for (size_t i = 0; i < size_; i += 4)
-      for (size_t k = 0; k < 4; ++k)
-        error_[i + k] = error_[i + k] + factor * static_cast<float>(row[i / 4 * 64 + k] - 128);
+    const uint8_t* const row = row_of(m_.head.panels, size_, token);
+    for (size_t i = 0; i < size_; ++i) error_[i] = error_[i] + factor * weight_of(row, i);
   }
 
   const LanguageModel& m_;

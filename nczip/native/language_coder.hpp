@@ -29,7 +29,6 @@ struct TokenSums {
 };
 
 inline bool is_silent(const LanguageModel& model, size_t token) { return model.head.scale[token] == 0.0f; }
-inline size_t length_of(const LanguageModel& model, size_t token) { return model.begin[token + 1] - model.begin[token]; }
 
 // One interval a token, counts of at least 1 that total 2^24, from sums cut to 40 bits.
 class DirectCoder {
@@ -58,7 +57,7 @@ class DirectCoder {
     } else {
       coder.encode(cum(token), cum(token + 1) - cum(token));
     }
-    const size_t length = vocabulary.begin[token + 1] - vocabulary.begin[token];
+    const size_t length = vocabulary.length(token);
     std::memcpy(raw_ + position_, vocabulary.bytes + vocabulary.begin[token], length);
     position_ += length;
     return token;
@@ -125,9 +124,9 @@ class Head {
   TokenWeights weights;
 };
 
-inline constexpr size_t kTogether = 64;    // tokens that an encoder runs through the model at a time
+// Tokens that an encoder runs through the model at a time, and whose logits are held: the head is read once for them.
+inline constexpr size_t kTogether = 64;
 static_assert(HeadAdaptation::kEvery % kTogether == 0);
-inline constexpr size_t kLogitRows = 64;  // tokens whose logits are held at a time: the head is read once for them
 
 template <int kLevel>
 class LanguageEncoder final : public BlockEncoder {
@@ -140,7 +139,7 @@ class LanguageEncoder final : public BlockEncoder {
         tokens_(tokens),
         count_(count),
         inputs_(count + 1),
-        logits_(kLogitRows * TokenWeights::padded(model.vocabulary)),
+        logits_(kTogether * TokenWeights::padded(model.vocabulary)),
         cache_(model, config.window, kTogether, count + 1),
         transformer_(model, kTogether, cache_.slots()),
         head_(model),
@@ -155,8 +154,8 @@ class LanguageEncoder final : public BlockEncoder {
     const FpEnvironment ieee;
     const size_t target = speller_.position() + bytes;
     while (done_ < count_ && speller_.position() < target) {
-      if (row_ == rows_) next_rows();
-      head_.weights.load(logits_.data() + (row_ % kLogitRows) * TokenWeights::padded(model_.vocabulary));
+      if (row_ == stretch_) next_stretch();
+      head_.weights.load(logits_.data() + row_ * TokenWeights::padded(model_.vocabulary));
       const size_t token = tokens_[done_++], position = at_ - stretch_ + row_;
       speller_.code(vocabulary_, TokenSums{&head_.weights}, token, coder_);
       head_.learn(position, token);
@@ -173,19 +172,14 @@ class LanguageEncoder final : public BlockEncoder {
   size_t weights(float*) const override { return 0; }
 
  private:
-  // More rows of logits; of a stretch they come kLogitRows at a time.
-  void next_rows() {
-    if (row_ == stretch_) {
-      const size_t count = std::min(kTogether, filled_ - at_);
-      const Stretch stretch{&cache_, inputs_.data() + at_, at_, count};
-      transformer_.forward(&stretch, 1);
-      at_ += count;
-      stretch_ = count;
-      row_ = 0;
-    }
-    rows_ = std::min(row_ + kLogitRows, stretch_);
-    for (size_t r = row_; r < rows_; ++r) head_.adapt(at_ - stretch_ + r, transformer_.state(r));
-    transformer_.logits(row_, rows_ - row_, logits_.data(), TokenWeights::padded(model_.vocabulary));
+  void next_stretch() {
+    const Stretch stretch{&cache_, inputs_.data() + at_, at_, std::min(kTogether, filled_ - at_)};
+    transformer_.forward(&stretch, 1);
+    for (size_t r = 0; r < stretch.count; ++r) head_.adapt(at_ + r, transformer_.state(r));
+    transformer_.logits(0, stretch.count, logits_.data(), TokenWeights::padded(model_.vocabulary));
+    at_ += stretch.count;
+    stretch_ = stretch.count;
+    row_ = 0;
   }
 
   const LanguageModel& model_;
@@ -194,8 +188,8 @@ class LanguageEncoder final : public BlockEncoder {
   const uint32_t* tokens_;
   size_t count_, done_ = 0;
   Array<uint32_t> inputs_;
-  size_t filled_ = 0, at_ = 0;                  // inputs there are, and that the model has seen
-  size_t row_ = 0, rows_ = 0, stretch_ = 0;     // of this stretch: the next token's, those with logits, all
+  size_t filled_ = 0, at_ = 0;    // inputs there are, and that the model has seen
+  size_t row_ = 0, stretch_ = 0;  // of this stretch: the next token's, all
   Array<float> logits_;
   KeyValueCache cache_;
   Transformer transformer_;
@@ -245,11 +239,11 @@ class LanguageDecoder final : public BlocksDecoder {
         count_(count),
         drafted_(count == 1 ? Drafts::kMost : count <= 4 ? 2 : 0),
         blocks_(new std::unique_ptr<Block>[count]),
-        logits_(kLogitRows * TokenWeights::padded(model.vocabulary)),
+        logits_(kTogether * TokenWeights::padded(model.vocabulary)),
         stretches_(count),
         owner_(count * (1 + drafted_)) {
     size_t longest = 0;
-    for (size_t i = 0; i < model.vocabulary; ++i) longest = std::max(longest, length_of(model, i));
+    for (size_t i = 0; i < model.vocabulary; ++i) longest = std::max(longest, vocabulary_.length(i));
     size_t slots = 0;
     for (size_t i = 0; i < count; ++i) {
       blocks_[i] = std::make_unique<Block>(model, config, 1 + drafted_, longest, blocks[i].raw_size,
@@ -261,13 +255,13 @@ class LanguageDecoder final : public BlocksDecoder {
 
   // Bytes for `together` blocks of raw_size, beyond the model: an encoder takes as much or less.
   static size_t memory(const LanguageModel& model, LanguageConfig config, size_t raw_size, size_t together) {
-    const size_t slots = 16 + (std::min(config.window + kTogether, raw_size + 9) + 15) / 16 * 16;
+    const size_t slots = KeyValueCache::slots(config.window, kTogether, raw_size + 9);
     const size_t vocabulary = TokenWeights::padded(model.vocabulary);
     const size_t block = KeyValueCache::memory(model, config.window, kTogether, raw_size + 9) +
                          Head<kLevel>::memory(model) + raw_size * 5 +
                          TokenCoder<kLevel>::memory(raw_size, config.table_bits) + (size_t{9} << 20);
     return block * together + Transformer::memory(model, std::max(kTogether, together * (1 + Drafts::kMost)), slots) +
-           kLogitRows * vocabulary * sizeof(float);
+           kTogether * vocabulary * sizeof(float);
   }
 
   // One pass of the model over the next token, and guesses, of every block that is not done; whether all are.
@@ -288,8 +282,8 @@ class LanguageDecoder final : public BlocksDecoder {
     if (!active) return true;
     transformer_->forward(stretches_.data(), active);
     const size_t pitch = TokenWeights::padded(model_.vocabulary);
-    for (size_t row = 0; row < rows; row += kLogitRows) {
-      const size_t some = std::min(kLogitRows, rows - row);
+    for (size_t row = 0; row < rows; row += kTogether) {
+      const size_t some = std::min(kTogether, rows - row);
       for (size_t r = row; r < row + some; ++r) {
         Block& block = *blocks_[owner_[r]];
         block.head.adapt(block.began + r - block.first_row, transformer_->state(r));

@@ -13,9 +13,9 @@
 
 namespace ncz::inline NCZ_ISA {
 
+inline constexpr float kLog2E = 0x1.715476p+0f;
 inline constexpr size_t kPanelRows = kLanes;
 inline constexpr int kActivationMax = 2047;  // 2047 * 127 * columns has to stay below 2^31
-inline constexpr size_t kMaxColumns = 8192;
 
 // Nearest integer, ties to even, of |x| < 2^22.
 inline Vec nearest(Vec x) { return (x + broadcast(12582912.0f)) - broadcast(12582912.0f); }
@@ -31,6 +31,22 @@ inline float largest(Vec x) {
 }
 inline Vec magnitude(Vec x) { return max(x, broadcast(0.0f) - x); }
 
+// How reals become integers of -most to most, and back.
+struct Scaling {
+  float unit;    // of an integer
+  float factor;  // of a real, before it is rounded
+};
+// By the largest magnitude; what is next to nothing becomes 0.
+inline Scaling scaling(float largest, float most) {
+  if (!(largest > 0x1p-100f)) return {0.0f, 0.0f};
+  return {largest / most, most / largest};
+}
+inline Scaling scaling(const float* x, size_t size, float most) {
+  Vec top = broadcast(0.0f);
+  for (size_t i = 0; i < size; i += kLanes) top = max(top, magnitude(finite(load(x + i))));
+  return scaling(largest(top), most);
+}
+
 // Rows of integers, each with the scale that it is in, in the form that this path multiplies.
 class Activations {
  public:
@@ -43,13 +59,9 @@ class Activations {
 
   // The row's nearest integers in steps of its largest magnitude / 2047.
   void quantise(size_t row, const float* x) {
-    Vec most = broadcast(0.0f);
-    for (size_t i = 0; i < columns_; i += kLanes) most = max(most, magnitude(finite(load(x + i))));
-    const float top = largest(most);
-    const bool nothing = !(top > 0x1p-100f);
-    scale_[row] = nothing ? 0.0f : top / static_cast<float>(kActivationMax);
-    const Vec factor = broadcast(nothing ? 0.0f : static_cast<float>(kActivationMax) / top);
-    for (size_t i = 0; i < columns_; i += kLanes) put(row, i, nearest(finite(load(x + i)) * factor));
+    const auto [unit, factor] = scaling(x, columns_, static_cast<float>(kActivationMax));
+    scale_[row] = unit;
+    for (size_t i = 0; i < columns_; i += kLanes) put(row, i, nearest(finite(load(x + i)) * broadcast(factor)));
     complete(row, columns_);
   }
   // Sixteen whole numbers of -2048..4095 at a column.
@@ -112,6 +124,14 @@ struct Panels {
   const uint8_t* data;
   size_t stride;
 };
+
+// The first weight of a row; the next three follow, and then every 64 bytes four more.
+inline const uint8_t* row_of(const uint8_t* panels, size_t columns, size_t row) {
+  return panels + row / kPanelRows * kPanelRows * columns + row % kPanelRows * 4;
+}
+inline float weight_of(const uint8_t* row, size_t column) {
+  return static_cast<float>(row[column / 4 * 64 + column % 4] - 128);
+}
 
 namespace panel {
 

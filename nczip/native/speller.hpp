@@ -42,7 +42,7 @@ class Speller {
         ends_.update(end);
         walk.take(end);
         if (end) break;
-      } else if (walk.done() && vocabulary.begin[walk.token() + 1] - vocabulary.begin[walk.token()] == depth) {
+      } else if (walk.done() && vocabulary.length(walk.token()) == depth) {
         break;
       }
       uint32_t byte = 0;

@@ -20,7 +20,7 @@ class TokenWeights {
 
   TokenWeights(const LanguageModel& model, float rate)
       : size_(model.vocabulary),
-        step_(rate * 0x1.715476p+0f),  // of logits, which are in bits
+        step_(rate * kLog2E),  // of logits, which are in bits
         weight_(padded(size_)),
         bias_(padded(size_)),
         below_(padded(size_) / kGroup + 1) {

@@ -18,8 +18,6 @@
 
 namespace ncz::inline NCZ_ISA {
 
-inline constexpr float kLog2E = 0x1.715476p+0f;
-
 // sin and cos of a phase in 2^-32 turns: Taylor polynomials of degree 11 on a quarter turn either way.
 inline float sine(uint32_t phase) {
   int32_t x = static_cast<int32_t>(phase);
@@ -45,7 +43,7 @@ class KeyValueCache {
   // window: positions that a token sees, a multiple of 16; most: tokens that pass at a time; length: tokens ever.
   KeyValueCache(const LanguageModel& model, size_t window, size_t most, size_t length)
       : window_(window),
-        ring_(rounded(std::min(window + most, length))),
+        ring_(slots(window, most, length) - kSinkSlots),
         heads_(model.layers * model.kv_heads),
         dims_(model.head_dim),
         keys_(heads_ * slots() * dims_ * 2),
@@ -54,9 +52,12 @@ class KeyValueCache {
         oldest_(slots() / kPanelRows, kEmpty),
         newest_(slots() / kPanelRows, kEmpty) {}
 
+  static size_t slots(size_t window, size_t most, size_t length) {
+    return kSinkSlots + rounded(std::min(window + most, length));
+  }
   static size_t memory(const LanguageModel& model, size_t window, size_t most, size_t length) {
-    const size_t slots = kSinkSlots + rounded(std::min(window + most, length));
-    return model.layers * model.kv_heads * slots * (2 * model.head_dim + 2 * sizeof(float)) + slots * 2 * sizeof(int32_t);
+    const size_t held = slots(window, most, length);
+    return model.layers * model.kv_heads * held * (2 * model.head_dim + 2 * sizeof(float)) + held * 2 * sizeof(int32_t);
   }
 
   size_t window() const { return window_; }
@@ -90,13 +91,14 @@ class KeyValueCache {
     alignas(64) float whole[kLanes];
     uint8_t* const to_keys = keys_.data() + head * slots() * dims_ * 2 + slot / 16 * 16 * dims_ + slot % 16 * 4;
     uint8_t* const to_values = keys_.data() + (head * 2 + 1) * slots() * dims_ + slot / 4 * 64 + slot % 4;
-    const Vec key_factor = scale(key, scales_[head * 2 * slots() + slot]);
-    const Vec value_factor = scale(value, scales_[(head * 2 + 1) * slots() + slot]);
+    const Scaling of_key = scaling(key, dims_, 127.0f), of_value = scaling(value, dims_, 127.0f);
+    scales_[head * 2 * slots() + slot] = of_key.unit;
+    scales_[(head * 2 + 1) * slots() + slot] = of_value.unit;
     for (size_t i = 0; i < dims_; i += kLanes) {
-      ncz::store(whole, nearest(finite(load(key + i)) * key_factor));
+      ncz::store(whole, nearest(finite(load(key + i)) * broadcast(of_key.factor)));
       for (size_t j = 0; j < kLanes; ++j)
         to_keys[(i + j) / 4 * 64 + j % 4] = static_cast<uint8_t>(static_cast<int32_t>(whole[j]) + 128);
-      ncz::store(whole, nearest(finite(load(value + i)) * value_factor));
+      ncz::store(whole, nearest(finite(load(value + i)) * broadcast(of_value.factor)));
       for (size_t j = 0; j < kLanes; ++j)
         to_values[i * slots() + j * 4] = static_cast<uint8_t>(static_cast<int32_t>(whole[j]) + 128);
     }
@@ -104,15 +106,6 @@ class KeyValueCache {
 
  private:
   static size_t rounded(size_t n) { return (n + 15) / 16 * 16; }
-  Vec scale(const float* x, float& scale) const {
-    Vec most = broadcast(0.0f);
-    for (size_t i = 0; i < dims_; i += kLanes) most = max(most, magnitude(finite(load(x + i))));
-    const float top = largest(most);
-    const bool nothing = !(top > 0x1p-100f);
-    scale = nothing ? 0.0f : top / 127.0f;
-    return broadcast(nothing ? 0.0f : 127.0f / top);
-  }
-
   size_t window_, ring_, heads_, dims_;
   Pages keys_;
   Array<float> scales_;
@@ -131,7 +124,6 @@ class Transformer {
   // most: tokens that pass at a time, of all stretches together.
   Transformer(const LanguageModel& model, size_t most, size_t most_slots)
       : m_(model),
-        most_(most),
         residual_(most * model.hidden),
         wide_(most * wide(model)),
         attended_(std::max(most * model.heads * model.head_dim, model.hidden)),
@@ -197,11 +189,10 @@ class Transformer {
   static size_t wide(const LanguageModel& m) { return std::max({qkv_width(m), 2 * m.ffn, m.hidden}); }
 
   void embed(uint32_t token, size_t row) {
-    const uint8_t* const from = m_.embedding.panels + token / kPanelRows * kPanelRows * m_.hidden + token % kPanelRows * 4;
+    const uint8_t* const from = row_of(m_.embedding.panels, m_.hidden, token);
     float* const to = residual_.data() + row * m_.hidden;
     const float scale = m_.embedding.scale[token];
-    for (size_t i = 0; i < m_.hidden; ++i)
-      to[i] = static_cast<float>(from[i / 4 * 64 + i % 4] - 128) * scale * m_.embedding_scale;
+    for (size_t i = 0; i < m_.hidden; ++i) to[i] = weight_of(from, i) * scale * m_.embedding_scale;
   }
 
   // cos and sin for each row, of its own position and of the one from which it sees the first tokens.
@@ -309,6 +300,11 @@ class Transformer {
     const size_t head = number * m_.kv_heads + h;
     const Vec to_bits = broadcast(m_.attention_scale * kLog2E);
     alignas(64) float turned[kMostHeadDim], normed[kMostHeadDim];
+    const auto put = [&](Activations& to, size_t row, const float* query, const float* phase) {
+      rotate(query, phase, turned);
+      for (size_t j = 0; j < dims; j += kLanes) store(turned + j, load(turned + j) * to_bits);
+      to.quantise(row, turned);
+    };
     const size_t last = stretch.position + from + count - 1;
     const bool slid = last >= cache.window() && layer.window == 0;
     size_t rows = 0;
@@ -317,14 +313,8 @@ class Transformer {
       for (size_t q = 0; q < shared; ++q, ++rows) {
         const float* query = wide_.data() + (first + i) * qkv_width() + (h * shared + q) * dims;
         if (layer.q_norm) normal(query, layer.q_norm, dims, normed), query = normed;
-        rotate(query, phase, turned);
-        for (size_t j = 0; j < dims; j += kLanes) store(turned + j, load(turned + j) * to_bits);
-        queries_.quantise(rows, turned);
-        if (slid) {
-          rotate(query, phase + dims, turned);
-          for (size_t j = 0; j < dims; j += kLanes) store(turned + j, load(turned + j) * to_bits);
-          sink_queries_.quantise(rows, turned);
-        }
+        put(queries_, rows, query, phase);
+        if (slid) put(sink_queries_, rows, query, phase + dims);
       }
     }
     const size_t slots = cache.used(last + 1), pitch = slots;
@@ -389,19 +379,16 @@ class Transformer {
       store_counts(counts, some);
       for (uint32_t count : counts) total += count;
     }
-    const float heavy = largest(heaviest);
-    const bool nothing = !(heavy > 0x1p-100f);
-    const Vec factor = broadcast(nothing ? 0.0f : finest / heavy);
-    for (size_t i = 0; i < slots; i += kLanes) weights_.put(row, i, nearest(load(s + i) * factor));
+    const auto [unit, factor] = scaling(largest(heaviest), finest);
+    for (size_t i = 0; i < slots; i += kLanes) weights_.put(row, i, nearest(load(s + i) * broadcast(factor)));
     weights_.complete(row, slots);
-    return nothing ? 0.0f : heavy / finest / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
+    return unit / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
   }
 
   static constexpr float kHidden = -0x1p100f;   // bits; scores that are seen are -2^60..2^60
   static constexpr size_t kExact = 64 * kLanes;  // so many counts of at most 2^17 have sums that binary32 holds
 
   const LanguageModel& m_;
-  size_t most_;
   Array<float> residual_, wide_, attended_, final_, phase_, scores_;
   Array<float> totals_{kQueryRows};
   Activations in_hidden_, in_heads_, in_ffn_, queries_, sink_queries_, weights_;
