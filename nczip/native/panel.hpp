@@ -143,7 +143,7 @@ inline __m512i shifted(__m512i x) { return reinterpret_cast<__m512i>(reinterpret
 
 // The products of one row and panel are complete.
 template <typename Store>
-inline void finish(__m512i sum, const Activations& a, size_t row, size_t panel, Store& out) {
+inline __attribute__((always_inline)) void finish(__m512i sum, const Activations& a, size_t row, size_t panel, Store& out) {
   const auto offset = static_cast<int32_t>(static_cast<uint32_t>(a.sum(row)) << 7);
   const __m512i exact = _mm512_sub_epi32(sum, _mm512_set1_epi32(offset));
   out(row, panel, Vec{{__builtin_convertvector(reinterpret_cast<PartInt>(exact), Part)}});
@@ -153,6 +153,10 @@ inline __m512i four_of(const int8_t* part) {
   std::memcpy(&four, part, sizeof four);
   return _mm512_set1_epi32(four);
 }
+
+// What the CPU's own prefetching stops for, the end of a page, comes every few hundred cycles. Past a matrix lies the next.
+inline void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+inline constexpr size_t kAhead = 8 << 10;  // bytes: 2 KiB gains a third as much
 
 // kPanels panels with kRows rows of activations. Twelve bits are two signed bytes: 64 * upper + lower; the registers
 // have room for the sums of one at a time.
@@ -173,6 +177,8 @@ inline void tile(Panels w, size_t columns, const Activations& a, size_t first, s
       __m512i weights[kPanels];
       NCZ_UNROLLED for (int p = 0; p < kPanels; ++p)
         weights[p] = _mm512_loadu_si512(base + static_cast<size_t>(p) * w.stride + column * kPanelRows);
+      if (pass == 0) NCZ_UNROLLED for (int p = 0; p < kPanels; ++p)
+        prefetch(base + static_cast<size_t>(kPanels + p) * w.stride + column * kPanelRows);
       NCZ_UNROLLED for (int r = 0; r < kRows; ++r) {
         const __m512i x = four_of(part + static_cast<size_t>(r) * pitch + column);
         NCZ_UNROLLED for (int p = 0; p < kPanels; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], weights[p], x);
@@ -202,6 +208,7 @@ inline void few_rows(Panels w, size_t begin, size_t end, size_t columns, const A
       NCZ_UNROLLED for (int i = 0; i < kSums; ++i) {
         const size_t c = column + 4 * static_cast<size_t>(i);
         const __m512i weights = _mm512_loadu_si512(base + c * kPanelRows);
+        prefetch(base + c * kPanelRows + kAhead);
         NCZ_UNROLLED for (int r = 0; r < kRows; ++r) {
           const int8_t* const part = from + static_cast<size_t>(r) * pitch + c;
           upper[r][i] = _mm512_dpbusd_epi32(upper[r][i], weights, four_of(part));
@@ -219,13 +226,12 @@ inline void few_rows(Panels w, size_t begin, size_t end, size_t columns, const A
 }
 #undef NCZ_UNROLLED
 
-// Fewer than kRows rows.
-template <int kRows, typename Store>
-inline void fewer_rows(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first,
-                       size_t rows, Store& out) {
-  if constexpr (kRows > 1) {
-    if (rows == kRows - 1) return few_rows<kRows - 1>(w, begin, end, columns, a, first, out);
-    fewer_rows<kRows - 1>(w, begin, end, columns, a, first, rows, out);
+template <int kMost, typename Store>
+inline void at_most(size_t rows, Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first,
+                    Store& out) {
+  if constexpr (kMost > 0) {
+    if (rows == kMost) return few_rows<kMost>(w, begin, end, columns, a, first, out);
+    at_most<kMost - 1>(rows, w, begin, end, columns, a, first, out);
   }
 }
 
@@ -301,6 +307,9 @@ template <typename Store>
 void multiply(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first_row,
               size_t rows, Store out) {
   using namespace panel;
+#ifdef __AVX512VNNI__
+  if (rows - first_row <= kTileRows) return at_most<kTileRows>(rows - first_row, w, begin, end, columns, a, first_row, out);
+#endif
   // A group of panels stays in the cache while all rows pass over it.
   constexpr size_t kGroup = 24;
   const size_t group = rows - first_row > kTileRows ? kGroup : end - begin;
@@ -309,7 +318,7 @@ void multiply(Panels w, size_t begin, size_t end, size_t columns, const Activati
     size_t first = first_row;
     tiles<kTileRows>(w, at, stop, columns, a, first, rows, out);
 #ifdef __AVX512VNNI__
-    fewer_rows<kTileRows>(w, at, stop, columns, a, first, rows - first, out);
+    at_most<kTileRows - 1>(rows - first, w, at, stop, columns, a, first, out);
 #else
     tiles<1>(w, at, stop, columns, a, first, rows, out);
 #endif
