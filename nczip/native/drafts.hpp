@@ -30,7 +30,7 @@ class Drafts {
     float chance = 1.0f;
     while (next_ && count < most && next_ + count < known) {
       chance *= right_[bucket(length_ + count)];
-      if (chance < kWorth) break;
+      if (chance < (count < kCheap ? kAnyWorth : kWorth)) break;
       tokens[known + count] = tokens[next_ + count];
       ++count;
     }
@@ -38,9 +38,11 @@ class Drafts {
   }
 
  private:
-  static constexpr float kWorth = 0.2f;  // a guess costs about so much of a pass
-  static constexpr size_t kOrders = 2, kBuckets = 12;
-  static constexpr size_t kOrder[kOrders] = {3, 2};  // tokens of context, the longest first
+  // A pass waits for the model's weights: the first guesses cost it next to nothing, others about a fifth.
+  static constexpr size_t kCheap = 3;
+  static constexpr float kAnyWorth = 0.1f, kWorth = 0.25f;
+  static constexpr size_t kOrders = 3, kBuckets = 12;
+  static constexpr size_t kOrder[kOrders] = {3, 2, 1};  // tokens of context, the longest first
 
   static size_t bucket(size_t length) { return std::min(length, kBuckets - 1); }
   uint32_t hash(const uint32_t* tokens, size_t known, size_t order) const {
@@ -63,7 +65,7 @@ class Drafts {
       for (size_t k = 0; k < kOrders; ++k) {
         if (end < kOrder[k]) continue;
         uint32_t& entry = after_[k][hash(tokens, end, kOrder[k])];
-        if (!next_ && entry) {
+        if (entry && length_ < kOrder[k]) {
           size_t length = 0;
           while (length < kBuckets && length < entry && tokens[entry - 1 - length] == tokens[end - 1 - length]) ++length;
           if (length >= kOrder[k]) next_ = entry, length_ = length;
