@@ -143,7 +143,8 @@ inline __m512i shifted(__m512i x) { return reinterpret_cast<__m512i>(reinterpret
 
 // The products of one row and panel are complete.
 template <typename Store>
-inline __attribute__((always_inline)) void finish(__m512i sum, const Activations& a, size_t row, size_t panel, Store& out) {
+inline __attribute__((always_inline)) void finish(__m512i sum, const Activations& a, size_t row, size_t panel,
+                                                  Store& out) {
   const auto offset = static_cast<int32_t>(static_cast<uint32_t>(a.sum(row)) << 7);
   const __m512i exact = _mm512_sub_epi32(sum, _mm512_set1_epi32(offset));
   out(row, panel, Vec{{__builtin_convertvector(reinterpret_cast<PartInt>(exact), Part)}});
@@ -154,7 +155,8 @@ inline __m512i four_of(const int8_t* part) {
   return _mm512_set1_epi32(four);
 }
 
-// What the CPU's own prefetching stops for, the end of a page, comes every few hundred cycles. Past a matrix lies the next.
+// The CPU's own prefetching stops at the end of a page, which comes every few hundred cycles. Past a
+// matrix lies the next.
 inline void prefetch(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
 inline constexpr size_t kAhead = 8 << 10;  // bytes: 2 KiB gains a third as much
 
@@ -301,14 +303,15 @@ void tiles(Panels w, size_t begin, size_t end, size_t columns, const Activations
 
 }  // namespace panel
 
-// out(row, panel, products): for rows [first, rows) of `a`, the sixteen sums of the panel's rows as binary32, over the first
-// `columns` of them. Panels [begin, end).
+// out(row, panel, products): for rows [first, rows) of `a`, the sixteen sums of the panel's rows as binary32, over the
+// first `columns` of them. Panels [begin, end).
 template <typename Store>
 void multiply(Panels w, size_t begin, size_t end, size_t columns, const Activations& a, size_t first_row,
               size_t rows, Store out) {
   using namespace panel;
 #ifdef __AVX512VNNI__
-  if (rows - first_row <= kTileRows) return at_most<kTileRows>(rows - first_row, w, begin, end, columns, a, first_row, out);
+  if (rows - first_row <= kTileRows)
+    return at_most<kTileRows>(rows - first_row, w, begin, end, columns, a, first_row, out);
 #endif
   // A group of panels stays in the cache while all rows pass over it.
   constexpr size_t kGroup = 24;

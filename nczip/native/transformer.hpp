@@ -349,7 +349,8 @@ class Transformer {
                store(out + row / shared * width + row % shared * dims + panel * kLanes, sum * broadcast(total[row]));
              });
   }
-  // Scores of a panel's positions that are not seen become kHidden; all others are -2^60..2^60, however hostile the weights.
+  // Scores of a panel's positions that are not seen become kHidden; all others are -2^60..2^60, however hostile the
+  // weights.
   static void hide(float* s, const KeyValueCache& cache, size_t panel, int32_t oldest, int32_t newest) {
     const int32_t* const held = cache.positions();
     for (size_t i = panel * kPanelRows; i < (panel + 1) * kPanelRows; ++i)
@@ -385,7 +386,7 @@ class Transformer {
     return unit / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
   }
 
-  static constexpr float kHidden = -0x1p100f;   // bits; scores that are seen are -2^60..2^60
+  static constexpr float kHidden = -0x1p100f;    // bits; scores that are seen are -2^60..2^60
   static constexpr size_t kExact = 64 * kLanes;  // so many counts of at most 2^17 have sums that binary32 holds
 
   const LanguageModel& m_;
