@@ -15,6 +15,7 @@
 #include "isa.hpp"
 #include "range_coder.hpp"
 #include "speller.hpp"
+#include "state_cache.hpp"
 #include "token_weights.hpp"
 #include "transformer.hpp"
 
@@ -71,62 +72,89 @@ class DirectCoder {
 template <int kLevel>
 using TokenCoder = std::conditional_t<kLevel == 7, DirectCoder, Speller<kLevel>>;
 
-// What moves the last hidden states, at the level that does.
-class NoAdaptation {
+// What a level learns of the last hidden states, besides the tokens' biases.
+template <int kLevel>
+class StateLearner {  // nothing
  public:
   static constexpr size_t kEvery = size_t{1} << 62;
-  explicit NoAdaptation(const LanguageModel&) {}
-  static size_t memory(const LanguageModel&) { return 0; }
+  StateLearner(const LanguageModel&, size_t) {}
+  static size_t memory(const LanguageModel&, size_t) { return 0; }
+  void adapt(size_t, float*) {}
+  void predict(size_t, TokenWeights&) {}
+  void learn(size_t, const TokenWeights&, size_t) {}
+  void leave(size_t, size_t) {}
 };
-template <int kLevel>
-using Adaptation = std::conditional_t<kLevel == 9, HeadAdaptation, NoAdaptation>;
-
-// One position of a block: the weights that follow from its logits, and what the token that came teaches.
-template <int kLevel>
-class Head {
-  static constexpr bool kAdapts = kLevel == 9;
-
+template <>
+class StateLearner<9> {
  public:
-  static constexpr size_t kEvery = Adaptation<kLevel>::kEvery;
+  static constexpr size_t kEvery = HeadAdaptation::kEvery;
+  static_assert(kEvery == StateCache::kEvery);
 
-  explicit Head(const LanguageModel& model)
-      : hidden_(model.hidden), adaptation_(model), states_(kAdapts ? kEvery * model.hidden : 0),
-        weights(model, kLevel == 7 ? 0.0f : kBiasRate) {}
-  static size_t memory(const LanguageModel& model) {
-    return Adaptation<kLevel>::memory(model) + TokenWeights::memory(model.vocabulary) +
-           (kAdapts ? kEvery * model.hidden * sizeof(float) : 0);
+  StateLearner(const LanguageModel& model, size_t length)
+      : hidden_(model.hidden), states_(kEvery * model.hidden), adaptation_(model), cache_(model, length) {}
+  static size_t memory(const LanguageModel& model, size_t length) {
+    return HeadAdaptation::memory(model) + StateCache::memory(model, length) + kEvery * model.hidden * sizeof(float);
   }
 
-  // The state of a position on its way to the head; positions from the last multiple of kEvery on.
   void adapt(size_t position, float* state) {
-    if constexpr (kAdapts) {
-      float* const kept = states_.data() + position % kEvery * hidden_;
-      std::memcpy(kept, state, hidden_ * sizeof(float));
-      adaptation_.apply(kept, state);
-    }
+    float* const kept = states_.data() + position % kEvery * hidden_;
+    std::memcpy(kept, state, hidden_ * sizeof(float));
+    cache_.ask(position % kEvery, kept);
+    adaptation_.apply(kept, state);
   }
-  void learn(size_t position, size_t token) {
-    if constexpr (kAdapts) adaptation_.learn(states_.data() + position % kEvery * hidden_, weights, token);
-    if constexpr (kLevel > 7) weights.learn(token);
+  void predict(size_t position, TokenWeights& weights) { cache_.predict(position % kEvery, weights); }
+  void learn(size_t position, const TokenWeights& weights, size_t token) {
+    cache_.learn(weights, token);
+    adaptation_.learn(states_.data() + position % kEvery * hidden_, weights, token);
   }
-  // No more tokens come at this position.
-  void leave(size_t position) {
-    if constexpr (kAdapts)
-      if ((position + 1) % kEvery == 0) adaptation_.update();
+  void leave(size_t position, size_t token) {
+    cache_.leave(position % kEvery, token);
+    if ((position + 1) % kEvery) return;
+    adaptation_.update();
+    cache_.remember(states_.data());
   }
 
  private:
   size_t hidden_;
-  Adaptation<kLevel> adaptation_;
-  Array<float> states_;  // of the positions since the last update, as they came
+  Array<float> states_;  // of the positions since the last multiple of kEvery, as they came
+  HeadAdaptation adaptation_;
+  StateCache cache_;
+};
 
+// One position of a block: the weights that follow from its logits, and what the token that came teaches.
+template <int kLevel>
+class Head {
  public:
-  TokenWeights weights;
+  static constexpr size_t kEvery = StateLearner<kLevel>::kEvery;
+
+  // length: positions ever.
+  Head(const LanguageModel& model, size_t length) : weights_(model, kLevel == 7 ? 0.0f : kBiasRate), states_(model, length) {}
+  static size_t memory(const LanguageModel& model, size_t length) {
+    return TokenWeights::memory(model.vocabulary) + StateLearner<kLevel>::memory(model, length);
+  }
+
+  // The state of a position on its way to the head; positions from the last multiple of kEvery on.
+  void adapt(size_t position, float* state) { states_.adapt(position, state); }
+  TokenSums predict(size_t position, const float* logits) {
+    weights_.load(logits);
+    states_.predict(position, weights_);
+    return {&weights_};
+  }
+  void learn(size_t position, size_t token) {
+    states_.learn(position, weights_, token);
+    if constexpr (kLevel > 7) weights_.learn(token);
+  }
+  // No more tokens come at this position, after this one.
+  void leave(size_t position, size_t token) { states_.leave(position, token); }
+
+ private:
+  TokenWeights weights_;
+  StateLearner<kLevel> states_;
 };
 
 // Tokens that an encoder runs through the model at a time, and whose logits are held: the head is read once for them.
 inline constexpr size_t kTogether = 64;
-static_assert(HeadAdaptation::kEvery % kTogether == 0);
+static_assert(StateLearner<9>::kEvery % kTogether == 0);
 
 template <int kLevel>
 class LanguageEncoder final : public BlockEncoder {
@@ -142,7 +170,7 @@ class LanguageEncoder final : public BlockEncoder {
         logits_(kTogether * TokenWeights::padded(model.vocabulary)),
         cache_(model, config.window, kTogether, count + 1),
         transformer_(model, kTogether, cache_.slots()),
-        head_(model),
+        head_(model, count + 1),
         speller_(raw_.data(), raw_size, config.table_bits, config.knowledge) {
     std::memcpy(raw_.data(), raw, raw_size);
     inputs_[filled_++] = static_cast<uint32_t>(model.vocabulary);
@@ -155,12 +183,12 @@ class LanguageEncoder final : public BlockEncoder {
     const size_t target = speller_.position() + bytes;
     while (done_ < count_ && speller_.position() < target) {
       if (row_ == stretch_) next_stretch();
-      head_.weights.load(logits_.data() + row_ * TokenWeights::padded(model_.vocabulary));
       const size_t token = tokens_[done_++], position = at_ - stretch_ + row_;
-      speller_.code(vocabulary_, TokenSums{&head_.weights}, token, coder_);
+      const float* const logits = logits_.data() + row_ * TokenWeights::padded(model_.vocabulary);
+      speller_.code(vocabulary_, head_.predict(position, logits), token, coder_);
       head_.learn(position, token);
       if (is_silent(model_, token)) continue;
-      head_.leave(position);
+      head_.leave(position, token);
       ++row_;
     }
     return speller_.position();
@@ -208,7 +236,7 @@ class LanguageBlock {
         size(raw_size),
         inputs(raw_size + 1 + most),
         cache(model, config.window, most, raw_size + 1 + most),
-        head(model),
+        head(model, raw_size + 1),
         speller(raw.data(), raw_size, config.table_bits, config.knowledge),
         coder(packed, packed_size),
         drafts(raw_size) {
@@ -258,7 +286,7 @@ class LanguageDecoder final : public BlocksDecoder {
     const size_t slots = KeyValueCache::slots(config.window, kTogether, raw_size + 9);
     const size_t vocabulary = TokenWeights::padded(model.vocabulary);
     const size_t block = KeyValueCache::memory(model, config.window, kTogether, raw_size + 9) +
-                         Head<kLevel>::memory(model) + raw_size * 5 +
+                         Head<kLevel>::memory(model, raw_size + 1) + raw_size * 5 +
                          TokenCoder<kLevel>::memory(raw_size, config.table_bits) + (size_t{9} << 20);
     return block * together + Transformer::memory(model, std::max(kTogether, together * (1 + Drafts::kMost)), slots) +
            kTogether * vocabulary * sizeof(float);
@@ -309,11 +337,10 @@ class LanguageDecoder final : public BlocksDecoder {
     if (place >= block.asked || block.done()) return;
     size_t token;
     do {
-      block.head.weights.load(logits);
-      token = block.speller.code(vocabulary_, TokenSums{&block.head.weights}, 0, block.coder);
+      token = block.speller.code(vocabulary_, block.head.predict(block.seen, logits), 0, block.coder);
       block.head.learn(block.seen, token);
     } while (is_silent(model_, token) && !block.done());
-    block.head.leave(block.seen++);
+    block.head.leave(block.seen++, token);
     if (place + 1 < block.asked && block.inputs[block.filled] != static_cast<uint32_t>(token)) block.asked = place + 1;
     block.inputs[block.filled++] = static_cast<uint32_t>(token);
   }

@@ -64,7 +64,7 @@ class Activations {
     for (size_t i = 0; i < columns_; i += kLanes) put(row, i, nearest(finite(load(x + i)) * broadcast(factor)));
     complete(row, columns_);
   }
-  // Sixteen whole numbers of -2048..4095 at a column.
+  // Sixteen whole numbers of -2048..8191 at a column.
   void put(size_t row, size_t column, Vec whole) {
 #ifdef __AVX512VNNI__
     const __m512i a = reinterpret_cast<__m512i>(__builtin_convertvector(whole.part[0], PartInt));

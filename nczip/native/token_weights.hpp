@@ -12,11 +12,11 @@
 
 namespace ncz::inline NCZ_ISA {
 
-// Weights below 2^30 and at least 1, whose partial sums are the CDF of the walk. The bias of each token moves with every
+// Weights of at most 2^28 and at least 1, whose partial sums are the CDF of the walk. The bias of each token moves with every
 // token that comes, down the gradient of its code length.
 class TokenWeights {
  public:
-  static constexpr float kTop = 0x1p30f;
+  static constexpr float kTop = 0x1p28f;
 
   TokenWeights(const LanguageModel& model, float rate)
       : size_(model.vocabulary),
@@ -38,6 +38,11 @@ class TokenWeights {
     for (size_t i = 0; i < weight_.size(); i += kLanes)
       store_counts(weight_.data() + i, max(exp2_pinned(biased(logits, i) - top) * broadcast(kTop), broadcast(1.0f)));
     for (size_t i = size_; i < weight_.size(); ++i) weight_[i] = 0;
+    recount();
+  }
+  // More weight for a token, below 2^31 in all; recount() has to follow.
+  void raise(size_t token, uint32_t by) { weight_[token] += by; }
+  void recount() {
     uint64_t total = 0;
     for (size_t group = 0; group < below_.size() - 1; ++group) {
       below_[group] = total;

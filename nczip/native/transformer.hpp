@@ -340,7 +340,7 @@ class Transformer {
       hide(s, cache, 0, layer.window ? oldest : 0, position);
       for (size_t panel = 1; panel < slots / kPanelRows; ++panel)
         if (!cache.holds(panel, oldest, position)) hide(s, cache, panel, oldest, position);
-      total[r] = soften(s, value_scale, slots, r, cache.window() > 4096 ? 2047.0f : 4095.0f);
+      total[r] = soften(s, value_scale, slots, r);
     }
     const size_t width = m_.heads * dims;
     float* const out = attended_.data() + (first + from) * width + h * shared * dims;
@@ -356,9 +356,9 @@ class Transformer {
     for (size_t i = panel * kPanelRows; i < (panel + 1) * kPanelRows; ++i)
       s[i] = held[i] >= oldest && held[i] <= newest ? s[i] : kHidden;
   }
-  // From scores in bits to attention weights of 12 bits, or 11 in a window whose sums would not fit, the values' scales in
-  // them; returns what their sum times a value is to be multiplied with.
-  float soften(float* s, const float* value_scale, size_t slots, size_t row, float finest) {
+  // From scores in bits to attention weights of 13 bits, or fewer where many are large, the values' scales in them;
+  // returns what their sum times a value is to be multiplied with.
+  float soften(float* s, const float* value_scale, size_t slots, size_t row) {
     Vec most = broadcast(kHidden);
     for (size_t i = 0; i < slots; i += kLanes) most = max(most, load(s + i));
     const Vec top = broadcast(largest(most));
@@ -380,13 +380,23 @@ class Transformer {
       store_counts(counts, some);
       for (uint32_t count : counts) total += count;
     }
-    const auto [unit, factor] = scaling(largest(heaviest), finest);
-    for (size_t i = 0; i < slots; i += kLanes) weights_.put(row, i, nearest(load(s + i) * broadcast(factor)));
-    weights_.complete(row, slots);
+    const float heavy = largest(heaviest);
+    float unit = weigh(s, slots, row, scaling(heavy, kFinest));
+    if (weights_.sum(row) > 1 << 24)
+      unit = weigh(s, slots, row, scaling(heavy, kFinest * (kMostWeight / static_cast<float>(weights_.sum(row)))));
     return unit / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
   }
 
+  // The weights as integers; returns the unit that they are in.
+  float weigh(const float* s, size_t slots, size_t row, Scaling scaling) {
+    for (size_t i = 0; i < slots; i += kLanes) weights_.put(row, i, nearest(load(s + i) * broadcast(scaling.factor)));
+    weights_.complete(row, slots);
+    return scaling.unit;
+  }
+
   static constexpr float kHidden = -0x1p100f;    // bits; scores that are seen are -2^60..2^60
+  static constexpr float kFinest = 8191.0f;      // the largest attention weight
+  static constexpr float kMostWeight = 16760000.0f;  // of all together, so that with 127 times as much they stay below 2^31
   static constexpr size_t kExact = 64 * kLanes;  // so many counts of at most 2^17 have sums that binary32 holds
 
   const LanguageModel& m_;

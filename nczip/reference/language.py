@@ -23,6 +23,7 @@ from nczip.reference.known import UNIT, known_weights, weight_count
 from nczip.reference.mixer import FINAL_CONTEXTS, MAX_STRETCH, Mixer
 from nczip.reference.mixture import Mixture, log2_at_least
 from nczip.reference.parts import PARTS
+from nczip.reference.state_cache import StateCache
 from nczip.reference.token_weights import TokenWeights
 from nczip.reference.transformer import Matrix, Transformer
 
@@ -277,21 +278,29 @@ def decode_block(
     silent = model.head.scale[: len(vocabulary)] == 0
     weights = TokenWeights(silent, 0.0 if level == 7 else BIAS_RATE)
     adaptation = HeadAdaptation(model.head, model.hidden)
+    cache = StateCache(len(vocabulary), model.hidden)
     tokens = [len(vocabulary)]
+    states: list[Floats] = []  # since the last multiple of EVERY
     while len(decoder.content) < raw_size:
-        state = model.states(window, tokens)[-1]
-        adapted = adaptation.apply(state) if level == 9 else state
+        states.append(model.states(window, tokens)[-1])
+        adapted = adaptation.apply(states[-1]) if level == 9 else states[-1]
         logits = model.logits_of(adapted[np.newaxis])[0]
         token = None
         while len(decoder.content) < raw_size and (token is None or silent[token]):
-            token = decoder.decode(weights.predict(logits), coder)
+            weights.predict(logits)
             if level == 9:
-                adaptation.learn(state, weights.weights, token)
+                cache.predict(states[-1], weights)
+            token = decoder.decode(weights.sums(), coder)
+            if level == 9:
+                cache.learn(weights, token)
+                adaptation.learn(states[-1], weights.weights, token)
             if level > 7:
                 weights.update(token)
-        if len(tokens) % EVERY == 0:
-            adaptation.update()
         tokens.append(token if token is not None else 0)
+        if len(states) == EVERY:
+            adaptation.update()
+            cache.remember(np.array(states), tokens[-EVERY:])
+            states = []
     if len(decoder.content) > raw_size:
         raise ValueError("the last token is longer than the block")
     return decoder.content

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nczip.reference.arithmetic import Floats, exp2
 from nczip.reference.transformer import LOG2_E, finite
 
-TOP = np.float32(1 << 30)  # the weight of the likeliest token
+TOP = np.float32(1 << 28)  # the weight of the likeliest token
 NEVER = np.float32(-1e30)  # the bias of a token that the model does not know
 
 
@@ -23,10 +23,13 @@ class TokenWeights:
         self.bias: Floats = np.where(silent, NEVER, np.float32(0))
         self.weights = np.zeros(len(silent), np.int64)
 
-    def predict(self, logits: Floats) -> NDArray[np.int64]:
-        """Partial sums [V + 1] of the tokens' weights, each at least 1, from ``logits`` [V] in bits."""
+    def predict(self, logits: Floats) -> None:
+        """Sets the tokens' weights, each at least 1, from ``logits`` [V] in bits."""
         biased = finite(finite(logits) + self.bias)
         self.weights = np.maximum(exp2(biased - biased.max()) * TOP, np.float32(1)).astype(np.int64)
+
+    def sums(self) -> NDArray[np.int64]:
+        """Partial sums [V + 1] of the tokens' weights."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.weights)])
 
     def update(self, token: int) -> None:

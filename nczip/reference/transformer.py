@@ -32,8 +32,8 @@ SMALLEST = np.float32(2.0**-100)  # a row whose largest magnitude is not above t
 
 ACTIVATION = 2047  # the largest of the integers that activations and queries become
 CACHED = 127  # of those that keys and values become
-ATTENTION = 4095  # of those that attention weights become
-LONG_ATTENTION = 2047  # the same in a window of more than 4,096 positions, or their sums would not fit
+ATTENTION = 8191  # of those that attention weights become, unless too many are large:
+MOST_ATTENTION = np.float32(16_760_000)  # what they are together, at most, so that sums of values fit
 TOTAL_BITS = 17  # of the weight of a position with the highest score, in the sum that weights are divided by
 
 SINKS = 4  # the first positions, which stay visible: attention sinks (Xiao and others, 2023)
@@ -53,14 +53,14 @@ def finite(x: Floats) -> Floats:
     return cut
 
 
-def steps_of(x: Floats, most: int) -> tuple[Integers, Floats]:
+def steps_of(x: Floats, most: int | Floats) -> tuple[Integers, Floats]:
     """Rows [..., n] as the nearest integers of -most to most, ties to even; the scale [...] of each."""
-    x = finite(x)
+    x, limit = finite(x), np.asarray(most, np.float32)
     top = np.abs(x).max(axis=-1)
     nothing = top <= SMALLEST
     safe = np.where(nothing, ONE, top)
-    scale = np.where(nothing, np.float32(0), safe / np.float32(most))
-    factor = np.where(nothing, np.float32(0), np.float32(most) / safe)
+    scale = np.where(nothing, np.float32(0), safe / limit)
+    factor = np.where(nothing, np.float32(0), limit / safe)
     return nearest(x * factor[..., np.newaxis]), scale
 
 
@@ -210,7 +210,7 @@ class Transformer:
             reach = min(reach, kind["window"])
         distance = position[:, np.newaxis].astype(np.int64) - position
         visible = (distance >= 0) & ((distance < reach) | sinks)
-        y = self.weighted(scores, visible, values, ATTENTION if window <= 4096 else LONG_ATTENTION)
+        y = self.weighted(scores, visible, values)
         added = self.matrix(f"{at}.output", self.hidden)(y.reshape(len(x), -1))
         return self.norm(f"{at}.post_attention_norm", added)
 
@@ -221,16 +221,17 @@ class Transformer:
         sums = (queries @ np.moveaxis(key, 1, 2)).astype(np.float32)
         return finite(sums * query_scale[..., np.newaxis] * key_scale[:, np.newaxis])
 
-    def weighted(
-        self, scores: Floats, visible: NDArray[np.bool_], values: tuple[Integers, Floats], finest: int
-    ) -> Floats:
+    def weighted(self, scores: Floats, visible: NDArray[np.bool_], values: tuple[Integers, Floats]) -> Floats:
         """The values [n, heads, dims], each position's weighted by the softmax of its visible scores."""
         value, value_scale = self.shared(values[0]), self.shared(values[1])
         top = np.where(visible, scores, -LARGEST).max(axis=2, keepdims=True)
         e = np.where(visible, exp2(scores - top), np.float32(0))
         total = nearest(e * np.float32(1 << TOTAL_BITS)).sum(axis=2).astype(np.float32)
-        # Weights are in units that make the heaviest, with the scale of its value, ``finest``.
-        weights, unit = steps_of(e * value_scale[:, np.newaxis], finest)
+        # Weights are in units that make the heaviest, with the scale of its value, as large as sums allow.
+        e = e * value_scale[:, np.newaxis]
+        together = steps_of(e, ATTENTION)[0].sum(axis=2)
+        fewer = np.float32(ATTENTION) * (MOST_ATTENTION / np.maximum(together, 1).astype(np.float32))
+        weights, unit = steps_of(e, np.where(together > 1 << 24, fewer, np.float32(ATTENTION)))
         unit = unit / (total * np.float32(2.0**-TOTAL_BITS))
         y = (weights @ value).astype(np.float32) * unit[..., np.newaxis]
         return np.moveaxis(y, 0, 1)

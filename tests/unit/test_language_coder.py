@@ -131,7 +131,8 @@ def test_direct_coding_is_that_of_the_references(name: str) -> None:
     coder = RangeEncoder()
     row = 0
     for token in tokens.tolist():
-        sums = weights.predict(logits[row]).tolist()
+        weights.predict(logits[row])
+        sums = weights.sums().tolist()
         spare = TOTAL - entries
         low, high = (sums[i] * spare // sums[-1] + i for i in (token, token + 1))
         coder.encode(low, high - low)
@@ -155,3 +156,19 @@ def test_damage_gives_other_bytes_or_an_error(level: int) -> None:
         for i, size in enumerate(sizes):
             with contextlib.suppress(ValueError):
                 assert len(decoder.content(i)) == size
+
+
+@pytest.mark.slow
+def test_more_states_than_are_remembered() -> None:
+    """A block of level 9 keeps the last 65,536 of its states."""
+    model = _core.LanguageModel(*tiny().arguments)
+    config = _core.language_config(9, 16, WINDOW_BITS)
+    tokens = np.tile(tiny().tokens(1001)[1:], 67).astype(np.uint32)
+    raw = spelled(tokens)
+    encoder = _core.LanguageEncoder(model, config, raw, tokens, knowledge.load())
+    while encoder.advance(len(raw)) < len(raw):
+        pass
+    decoder = _core.LanguageDecoder(model, config, [len(raw)], [encoder.finish()], knowledge.load())
+    while not decoder.step():
+        pass
+    assert decoder.content(0) == raw
