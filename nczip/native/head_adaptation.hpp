@@ -23,8 +23,11 @@ class HeadAdaptation {
         matrix_(size_ * size_),
         gradient_(size_ * size_),
         squares_(size_ * size_, kFirstSquare),
-        error_(size_) {}
-  static size_t memory(const LanguageModel& model) { return model.hidden * (model.hidden * 3 + 1) * sizeof(float); }
+        error_(size_),
+        likely_(model.vocabulary) {}
+  static size_t memory(const LanguageModel& model) { 
+    return model.hidden * (model.hidden * 3 + 1) * sizeof(float) + model.vocabulary * sizeof(uint32_t);
+  }
 
   // out = h + A h.
   void apply(const float* h, float* out) const {
@@ -38,14 +41,18 @@ class HeadAdaptation {
     }
   }
 
-  // `token` came after the state h. The gradient is over it and the tokens that had at least 2^-12 of the weight.
+  // `token` came after the state h. The gradient is over it and the tokens that had at least 2^-14 of the weight, as if
+  // they had had all of it: what the others lack would push in one direction, token after token.
   void learn(const float* h, const TokenWeights& weights, size_t token) {
     for (float& e : error_) e = 0.0f;
-    const uint64_t total = weights.total();
-    const auto least = static_cast<uint32_t>((total >> 12) + 1);
+    const size_t count = weights.likely((weights.total() >> 14) + 1, likely_.data());
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; ++i) total += weights.weight(likely_[i]);
     const float one = 1.0f / static_cast<float>(total);
-    for (size_t t = 0; t < m_.vocabulary; ++t)
-      if (weights.weight(t) >= least) add(t, static_cast<float>(weights.weight(t)) * one * m_.head.scale[t]);
+    for (size_t i = 0; i < count; ++i) {
+      const size_t t = likely_[i];
+      add(t, static_cast<float>(weights.weight(t)) * one * m_.head.scale[t]);
+    }
     add(token, -m_.head.scale[token]);
     for (size_t i = 0; i < size_; ++i) {
       const Vec e = broadcast(error_[i]);
@@ -71,12 +78,18 @@ class HeadAdaptation {
   // The token's row of the head, times a factor.
   void add(size_t token, float factor) {
     const uint8_t* const row = row_of(m_.head.panels, size_, token);
-    for (size_t i = 0; i < size_; ++i) error_[i] = error_[i] + factor * weight_of(row, i);
+    const Vec by = broadcast(factor);
+    alignas(64) float weight[kLanes];
+    for (size_t i = 0; i < size_; i += kLanes) {
+      for (size_t k = 0; k < kLanes; ++k) weight[k] = weight_of(row + i * kPanelRows, k);
+      store(error_.data() + i, load(error_.data() + i) + by * load(weight));
+    }
   }
 
   const LanguageModel& m_;
   size_t size_;
   Array<float> matrix_, gradient_, squares_, error_;
+  Array<uint32_t> likely_;
 };
 
 }  // namespace ncz::inline NCZ_ISA

@@ -138,7 +138,7 @@ class StateCache {
   static constexpr size_t kRows = 16;             // states whose likenesses are computed together
   static constexpr float kSharpness = 0x1.8869bep+4f;  // 17 nats, in bits: of cosines
   static constexpr float kEvidence = 64.0f;       // states of mean 0 and variance 1 that were before the first
-  static constexpr float kShare = 0.02f, kLeastShare = 0x1p-11f, kMostShare = 0.6f, kSeen = 1000.0f;
+  static constexpr float kShare = 0.02f, kLeastShare = 0x1p-11f, kMostShare = 0.6f, kSeen = 60.0f;
   static constexpr float kMostAdded = 0x1.8p+30f;  // with the weight it stays below 2^31
 
   struct Share {

@@ -53,6 +53,16 @@ class TokenWeights {
 
   uint32_t weight(size_t token) const { return weight_[token]; }
   uint64_t total() const { return below_[below_.size() - 1]; }
+  // Tokens with at least so much weight, in order; returns how many.
+  size_t likely(uint64_t least, uint32_t* tokens) const {
+    size_t count = 0;
+    for (size_t group = 0; group < below_.size() - 1; ++group) {
+      if (below_[group + 1] - below_[group] < least) continue;
+      for (size_t i = group * kGroup; i < (group + 1) * kGroup; ++i)
+        if (weight_[i] >= least) tokens[count++] = static_cast<uint32_t>(i);
+    }
+    return count;
+  }
   // Of the tokens before this one.
   uint64_t operator[](size_t token) const {
     const size_t group = token / kGroup;

@@ -195,10 +195,10 @@ class HeadAdaptation:
 
     def learn(self, h: Floats, weights: NDArray[np.int64], token: int) -> None:
         """``token`` came after the state ``h``, when tokens had these ``weights``."""
-        total = int(weights.sum())
-        one = np.float32(1) / np.float32(total)
+        likely = np.flatnonzero(weights >= (int(weights.sum()) >> 14) + 1)
+        one = np.float32(1) / np.float32(max(int(weights[likely].sum()), 1))
         error = np.zeros(len(h), np.float32)
-        for other in np.flatnonzero(weights >= (total >> 12) + 1):
+        for other in likely:
             share = np.float32(weights[other]) * one
             error = error + share * self.head.scale[other] * self.head.weights[other].astype(np.float32)
         error = error - self.head.scale[token] * self.head.weights[token].astype(np.float32)

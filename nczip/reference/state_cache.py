@@ -18,7 +18,7 @@ SHARPNESS = np.float32(float.fromhex("0x1.8869bep+4"))  # 17 nats, in bits: of c
 EVIDENCE = np.float32(64)  # states of mean 0 and variance 1 that were before the first
 LEAST_VARIANCE = np.float32(2.0**-20)
 FIRST_SHARE, LEAST_SHARE, MOST_SHARE = np.float32(0.02), np.float32(2.0**-11), np.float32(0.6)
-SEEN = np.float32(1000)  # tokens that a share is learnt from, at most
+SEEN = np.float32(60)  # tokens that a share is learnt from, at most
 MOST_ADDED = np.float32(1.5 * 2**30)
 SIZE_OF_ONE = np.float32(4096)  # what the state most alike counts
 
