@@ -119,6 +119,79 @@ def test_every_weight_is_where_it_belongs(family: str, tmp_path: Path) -> None:
     assert model.tensors["final_norm"].tolist() == values_in(file, "output_norm.weight").tolist()
 
 
+MASSIVE = (3, 17)  # channels
+
+
+def with_massive_channels(family: str) -> File:
+    """A model whose v takes 1 to 2 of every channel, but little of two."""
+    file = tiny(family)
+    for layer in range(LAYERS):
+        block = f"blk.{layer}."
+        v = values_in(file, f"{block}attn_v.weight")
+        v = np.copysign(1 + abs(v) % 1, v)
+        v[:, MASSIVE] /= 32
+        file.tensors[f"{block}attn_v.weight"] = f32(v)
+    return file
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_columns_of_massive_channels_are_doubled_and_their_gains_halved(family: str, tmp_path: Path) -> None:
+    file = with_massive_channels(family)
+    model = converted(file, tmp_path)
+    factors = np.ones(HIDDEN, np.float32)
+    factors[list(MASSIVE)] = 2
+    for layer in range(LAYERS):
+        gains = values_in(file, f"blk.{layer}.attn_norm.weight")
+        assert (model.tensors[f"layers.{layer}.attention_norm"] * factors).tolist() == gains.tolist()
+        parts = [values_in(file, f"blk.{layer}.attn_{part}.weight") for part in "qkv"]
+        if family == "llama":
+            parts[:2] = [
+                part.reshape(-1, HEAD_DIM // 2, 2, HIDDEN).swapaxes(1, 2).reshape(part.shape)
+                for part in parts[:2]
+            ]
+        assert_rows(model, f"layers.{layer}.qkv", np.concatenate(parts) * factors)
+        ffn_gains = values_in(file, f"blk.{layer}.ffn_norm.weight")
+        assert model.tensors[f"layers.{layer}.ffn_norm"].tolist() == ffn_gains.tolist()
+
+
+def test_weights_of_massive_channels_are_kept_to_half_a_step_more_closely(tmp_path: Path) -> None:
+    file = with_massive_channels("llama")
+    model = converted(file, tmp_path)
+    first = (HEADS + KV_HEADS) * HEAD_DIM
+    for layer in range(LAYERS):
+        v = values_in(file, f"blk.{layer}.attn_v.weight")
+        gains = values_in(file, f"blk.{layer}.attn_norm.weight")
+        values, scales = by_rows(model, f"layers.{layer}.qkv")
+        stored = model.tensors[f"layers.{layer}.attention_norm"]
+        products = (values * scales[:, None])[first : first + len(v)] * stored
+        step = np.abs(v).max(axis=1, keepdims=True) / 127
+        for channel in range(HIDDEN):
+            allowed = step / (4 if channel in MASSIVE else 2) * abs(gains[channel]) * 1.0001
+            assert (abs(products - v * gains)[:, channel, None] <= allowed).all(), channel
+
+
+@pytest.mark.parametrize(
+    ("largest", "doubled"),
+    [
+        ([1.0] * HIDDEN, []),
+        ([0.0] * HIDDEN, []),
+        ([0.5, 0.49, 0.0] + [1.0] * (HIDDEN - 3), [1, 2]),
+        ([1.0] * (HIDDEN // 2) + [4.0] * (HIDDEN // 2), list(range(HIDDEN // 2))),
+        ([1.0] * (HIDDEN // 2 + 1) + [4.0] * (HIDDEN // 2 - 1), []),
+    ],
+)
+def test_a_massive_channel_is_one_below_half_of_the_middle_one(
+    largest: list[float], doubled: list[int], tmp_path: Path
+) -> None:
+    file = tiny()
+    v = np.zeros((KV_HEADS * HEAD_DIM, HIDDEN), np.float32)
+    v[5] = np.array(largest, np.float32) * (-1) ** np.arange(HIDDEN)
+    file.tensors["blk.1.attn_v.weight"] = f32(v)
+    gains = values_in(file, "blk.1.attn_norm.weight")
+    halved = converted(file, tmp_path).tensors["layers.1.attention_norm"] != gains
+    assert np.flatnonzero(halved).tolist() == doubled
+
+
 def test_the_head_has_a_row_for_each_entry_and_the_beginning(tmp_path: Path) -> None:
     file = tiny()
     model = converted(file, tmp_path)
