@@ -9,7 +9,6 @@ import json
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -24,24 +23,6 @@ Progress = Callable[[int, int], None]
 
 _STRIP = 1024  # rows that are floats at one time
 _LIMIT = np.float32(127)
-_HALF, _TWO = np.float32(0.5), np.float32(2)
-
-
-@dataclass(frozen=True)
-class Doubled:
-    """A matrix with some of its columns [bool] twice as large."""
-
-    tensor: Tensor
-    columns: npt.NDArray[np.bool_]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.tensor.shape
-
-    def rows(self, index: Index) -> Floats:
-        rows = self.tensor.rows(index)
-        with np.errstate(over="ignore"):  # what is not finite is refused later
-            return np.where(self.columns, rows * _TWO, rows)
 
 
 def write(source: Source, sink: BinaryIO, *, name: str, on_progress: Progress) -> None:
@@ -167,10 +148,8 @@ def _parts(source: Source, name: str, ids: npt.NDArray[np.uint32]) -> Iterator[t
     layer, _, what = name.rpartition(".")
     attended, kept = model.heads * model.head_dim, model.kv_heads * model.head_dim
     if what == "qkv":
-        massive = _massive(source, layer)
         for part, count in (("q", attended), ("k", kept), ("v", kept)):
-            tensor = _tensor(source, f"{layer}.{part}", count, model.hidden)
-            yield Doubled(tensor, massive), np.arange(count)
+            yield _tensor(source, f"{layer}.{part}", count, model.hidden), np.arange(count)
     elif what == "gate_up":
         gate, up = (_tensor(source, f"{layer}.{part}", model.ffn, model.hidden) for part in ("gate", "up"))
         for row in range(0, model.ffn, layout.ROWS):
@@ -179,25 +158,6 @@ def _parts(source: Source, name: str, ids: npt.NDArray[np.uint32]) -> Iterator[t
     else:
         columns = attended if what == "output" else model.ffn
         yield _tensor(source, name, model.hidden, columns), np.arange(model.hidden)
-
-
-def _massive(source: Source, layer: str) -> npt.NDArray[np.bool_]:
-    """The channels [hidden] with small weights in v, which they have because what comes in by them is large.
-
-    A row has one scale, and what comes in has one: steps are coarse for such weights, and for all channels
-    but such ones. So ``write`` doubles these columns of q, k and v and halves the gains before them, which
-    changes nothing for reals. More than that serves v and costs q and k more: their columns here are large.
-    """
-    model = source.architecture
-    rows = model.kv_heads * model.head_dim
-    v = _tensor(source, f"{layer}.v", rows, model.hidden)
-    largest = np.zeros(model.hidden, np.float32)
-    for at in range(0, rows, _STRIP):
-        strip = np.abs(v.rows(np.arange(at, min(at + _STRIP, rows))))
-        largest = np.maximum(largest, strip.max(axis=0))
-    middle = np.sort(largest)[model.hidden // 2]
-    massive: npt.NDArray[np.bool_] = largest < middle * _HALF
-    return massive
 
 
 _JOINED = {
@@ -234,9 +194,6 @@ def _vector(source: Source, spec: layout.Spec) -> Floats:
         values = _tensor(source, spec.name, *spec.shape).rows(np.arange(1))[0]
     if not np.isfinite(values).all():
         raise ModelFileError(f"has numbers in {spec.name} that are not finite")
-    layer, _, what = spec.name.rpartition(".")
-    if what == "attention_norm":
-        values = np.where(_massive(source, layer), values * _HALF, values)
     return values
 
 
