@@ -43,6 +43,7 @@ def stored() -> list[Stored]:
 def find(wanted: str | None) -> Path:
     """The model file that a path, a name or the beginning of a hash stands for; None is the default model.
 
+    Of several with one name it is the one that this version fetches: an older one stays for its archives.
     Raises MissingModelError, which says how to get it, and ModelFileError where several could be meant.
     """
     here = stored()
@@ -59,6 +60,8 @@ def find(wanted: str | None) -> Path:
     if not fitting:
         what = "no model" if wanted is None else f"no model {wanted}"
         raise MissingModelError(f"{what} is in {directory()}; {_how_to_get(wanted)}")
+    if len(fitting) > 1:
+        fitting = [one for one in fitting if one.id in _fetched()] or fitting
     if len(fitting) > 1:
         which = ", ".join(f"{one.name} ({one.id})" for one in fitting)
         raise ModelFileError(f"several models could be meant, which a hash tells apart: {which}")
@@ -126,6 +129,12 @@ def plain_name(name: str) -> str:
     if not plain:
         raise ModelFileError("has no name that a file can have; --name gives it one")
     return plain
+
+
+def _fetched() -> set[str]:
+    from nczip.models.fetch import catalog
+
+    return {known.model[:16] for known in catalog().values()}
 
 
 def _how_to_get(wanted: str | None) -> str:

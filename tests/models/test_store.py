@@ -92,6 +92,10 @@ def test_finding(gguf: Path, folder: Path) -> None:
         store.find(None)
     default = store.add(gguf, store.DEFAULT, quietly)
     assert store.find(None) == default
+    fetched = folder / f"{store.DEFAULT}-{fetch.catalog()[store.DEFAULT].model[:16]}.ncm"
+    fetched.write_bytes(default.read_bytes())
+    for wanted in (None, store.DEFAULT):
+        assert store.find(wanted) == fetched  # not the one of the same name from elsewhere
 
 
 @pytest.mark.parametrize(
