@@ -13,7 +13,7 @@ from nczip.cli.options import Settings
 from nczip.cli.terminal import shown
 
 _HEADER = ("Frames", "Blocks", "Packed", "Content", "Ratio", "bpb", "Method", "Archive")
-_ROW = "{:>6}  {:>6}  {:>10}  {:>10}  {:>7}  {:>6}  {:<12}  {}"
+_ROW = "{:>6}  {:>6}  {:>10}  {:>10}  {:>7}  {:>6}  {:<16}  {}"
 
 
 class Listing:

@@ -127,7 +127,7 @@ def verify_models(names: tuple[str, ...]) -> int:
     for path in paths:
         try:
             Model.open(path)
-        except ModelFileError as error:
+        except (ModelFileError, OSError) as error:
             click.echo(error)
             status = 1
         else:

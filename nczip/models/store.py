@@ -37,7 +37,7 @@ def directory() -> Path:
 def stored() -> list[Stored]:
     """The models in the folder, by name and then by hash."""
     found = ((path, _FILE.fullmatch(path.name)) for path in sorted(directory().glob("*.ncm")))
-    return [Stored(path, match["name"], match["id"]) for path, match in found if match]
+    return [Stored(path, match["name"], match["id"]) for path, match in found if match and path.is_file()]
 
 
 def find(wanted: str | None) -> Path:

@@ -85,6 +85,8 @@ def test_finding(gguf: Path, folder: Path) -> None:
     second = store.add(gguf, "second", quietly)
     (folder / "notes.txt").write_text("not a model")
     (folder / "unnamed.ncm").write_text("not of this folder's making")
+    (folder / "folder-0123456789abcdef.ncm").mkdir()
+    (folder / "nowhere-0123456789abcdef.ncm").symlink_to(folder / "nowhere")
     for wanted in ("first", store.stored()[0].id, store.stored()[0].id[:6].upper(), str(first)):
         assert store.find(wanted) == first
     assert store.by_id(Model.open(second).id) == second
