@@ -176,6 +176,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--check", action="store_true", help="decompress the archives of the second table too"
     )
+    parser.add_argument(
+        "--bytes", type=int, default=100_000, help="of each text to time; %(default)s by default"
+    )
     parser.add_argument("--runs", type=int, default=3, help="the best of so many counts ...")
     parser.add_argument("--seconds", type=float, default=100, help="... no further begins after this long")
     parser.add_argument(
@@ -219,7 +222,7 @@ def _llama(gguf: Path | None, scratch: Path) -> Llama:
 
 
 def _speeds(options: argparse.Namespace, llama: Llama | None) -> bool:
-    size = 4_000 if options.quick else 100_000
+    size = 4_000 if options.quick else options.bytes
     tables = []
     for name in (ALICE, WIKI):
         text = _corpus(name, size)
