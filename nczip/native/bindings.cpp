@@ -135,7 +135,9 @@ NB_MODULE(_core, m) {
         static constexpr uint8_t kTableBits[] = {25, 28, 30};
         uint8_t bits = kTableBits[level - 4];
         const auto config = [&] { return ncz::MixtureConfig{static_cast<uint8_t>(level), bits, nullptr}; };
-        while (memory_limit && bits > ncz::kLeastTableBits && ncz::core().memory(config(), ncz::kMaxBlock) > memory_limit) --bits;
+        while (memory_limit && bits > ncz::kLeastTableBits &&
+               ncz::core().memory(config(), ncz::kMaxBlock) > memory_limit)
+          --bits;
         const uint8_t bytes[] = {kConfigVersion, static_cast<uint8_t>(level), bits};
         return nb::bytes(bytes, sizeof bytes);
       },

@@ -1,5 +1,5 @@
 // What a block teaches the language model beyond biases: a matrix that the last hidden state passes, h + A h, before the
-// head. Adagrad (Duchi and others 2011) moves it after every kEvery positions, so that a stretch of them is one product.
+// head. Adagrad (Duchi and others 2011) moves it every so many positions, so that a stretch of them is one product.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,6 @@ namespace ncz::inline NCZ_ISA {
 
 class HeadAdaptation {
  public:
-  static constexpr size_t kEvery = 64;
-
   explicit HeadAdaptation(const LanguageModel& model)
       : m_(model),
         size_(model.hidden),
@@ -25,7 +23,7 @@ class HeadAdaptation {
         squares_(size_ * size_, kFirstSquare),
         error_(size_),
         likely_(model.vocabulary) {}
-  static size_t memory(const LanguageModel& model) { 
+  static size_t memory(const LanguageModel& model) {
     return model.hidden * (model.hidden * 3 + 1) * sizeof(float) + model.vocabulary * sizeof(uint32_t);
   }
 

@@ -87,8 +87,7 @@ class StateLearner {  // nothing
 template <>
 class StateLearner<9> {
  public:
-  static constexpr size_t kEvery = HeadAdaptation::kEvery;
-  static_assert(kEvery == StateCache::kEvery);
+  static constexpr size_t kEvery = StateCache::kEvery;  // the matrix moves as often
 
   StateLearner(const LanguageModel& model, size_t length)
       : hidden_(model.hidden), states_(kEvery * model.hidden), adaptation_(model), cache_(model, length) {}
@@ -128,7 +127,8 @@ class Head {
   static constexpr size_t kEvery = StateLearner<kLevel>::kEvery;
 
   // length: positions ever.
-  Head(const LanguageModel& model, size_t length) : weights_(model, kLevel == 7 ? 0.0f : kBiasRate), states_(model, length) {}
+  Head(const LanguageModel& model, size_t length)
+      : weights_(model, kLevel == 7 ? 0.0f : kBiasRate), states_(model, length) {}
   static size_t memory(const LanguageModel& model, size_t length) {
     return TokenWeights::memory(model.vocabulary) + StateLearner<kLevel>::memory(model, length);
   }

@@ -15,6 +15,7 @@ namespace ncz::inline NCZ_ISA {
 
 inline constexpr float kLog2E = 0x1.715476p+0f;
 inline constexpr size_t kPanelRows = kLanes;
+inline constexpr float kWeightMax = 127.0f;
 inline constexpr int kActivationMax = 2047;  // 2047 * 127 * columns has to stay below 2^31
 
 // Nearest integer, ties to even, of |x| < 2^22.
@@ -126,11 +127,23 @@ struct Panels {
 };
 
 // The first weight of a row; the next three follow, and then every 64 bytes four more.
-inline const uint8_t* row_of(const uint8_t* panels, size_t columns, size_t row) {
+template <typename Byte>
+Byte* row_of(Byte* panels, size_t columns, size_t row) {
   return panels + row / kPanelRows * kPanelRows * columns + row % kPanelRows * 4;
 }
 inline float weight_of(const uint8_t* row, size_t column) {
   return static_cast<float>(row[column / 4 * 64 + column % 4] - 128);
+}
+inline void put_weight(uint8_t* to, float whole) { *to = static_cast<uint8_t>(static_cast<int32_t>(whole) + 128); }
+// Makes a row of reals, a multiple of 16; returns the unit of its integers.
+inline float put_row(uint8_t* row, const float* x, size_t columns) {
+  const auto [unit, factor] = scaling(x, columns, kWeightMax);
+  alignas(64) float whole[kLanes];
+  for (size_t i = 0; i < columns; i += kLanes) {
+    store(whole, nearest(finite(load(x + i)) * broadcast(factor)));
+    for (size_t j = 0; j < kLanes; ++j) put_weight(row + (i + j) / 4 * 64 + j % 4, whole[j]);
+  }
+  return unit;
 }
 
 namespace panel {

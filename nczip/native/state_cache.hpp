@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,7 +18,7 @@ namespace ncz::inline NCZ_ISA {
 
 class StateCache {
  public:
-  static constexpr size_t kEvery = 64;          // states are remembered so many at a time
+  static constexpr size_t kEvery = 64;           // states are remembered so many at a time
   static constexpr size_t kPositions = 1 << 16;  // of which the last are kept
 
   // length: positions ever.
@@ -78,7 +79,8 @@ class StateCache {
     uint32_t favourite = touched_[0];
     for (size_t i = 1; i < touched_count_; ++i) {
       const uint32_t token = touched_[i];
-      if (count_[token] > count_[favourite] || (count_[token] == count_[favourite] && token < favourite)) favourite = token;
+      const uint32_t count = count_[token], most = count_[favourite];
+      if (count > most || (count == most && token < favourite)) favourite = token;
     }
     const auto total = static_cast<float>(weights.total());
     const float agreed = static_cast<float>(weights.weight(favourite)) / total;
@@ -105,15 +107,7 @@ class StateCache {
     for (size_t r = 0; r < kEvery; ++r) {
       const size_t slot = (remembered_ + r) % room_;
       const float unit = standardise(states + r * size_);
-      const auto [scale, factor] = scaling(standard_.data(), size_, 127.0f);
-      uint8_t* const to = const_cast<uint8_t*>(row_of(keys_.data(), size_, slot));
-      alignas(64) float whole[kLanes];
-      for (size_t i = 0; i < size_; i += kLanes) {
-        store(whole, nearest(finite(load(standard_.data() + i)) * broadcast(factor)));
-        for (size_t j = 0; j < kLanes; ++j)
-          to[(i + j) / 4 * 64 + j % 4] = static_cast<uint8_t>(static_cast<int32_t>(whole[j]) + 128);
-      }
-      key_scale_[slot] = scale * unit;
+      key_scale_[slot] = put_row(row_of(keys_.data(), size_, slot), standard_.data(), size_) * unit;
       token_[slot] = tokens_[r];
     }
     remembered_ += kEvery;
@@ -135,9 +129,9 @@ class StateCache {
   }
 
  private:
-  static constexpr size_t kRows = 16;             // states whose likenesses are computed together
+  static constexpr size_t kRows = 16;  // states whose likenesses are computed together
   static constexpr float kSharpness = 0x1.8869bep+4f;  // 17 nats, in bits: of cosines
-  static constexpr float kEvidence = 64.0f;       // states of mean 0 and variance 1 that were before the first
+  static constexpr float kEvidence = 64.0f;            // states of mean 0 and variance 1 that were before the first
   static constexpr float kShare = 0.02f, kLeastShare = 0x1p-11f, kMostShare = 0.6f, kSeen = 60.0f;
   static constexpr float kMostAdded = 0x1.8p+30f;  // with the weight it stays below 2^31
 

@@ -12,8 +12,8 @@
 
 namespace ncz::inline NCZ_ISA {
 
-// Weights of at most 2^28 and at least 1, whose partial sums are the CDF of the walk. The bias of each token moves with every
-// token that comes, down the gradient of its code length.
+// Weights of at most 2^28 and at least 1, whose partial sums are the CDF of the walk. The bias of each token moves with
+// every token that comes, down the gradient of its code length.
 class TokenWeights {
  public:
   static constexpr float kTop = 0x1p28f;

@@ -88,19 +88,15 @@ class KeyValueCache {
   const float* value_scale(size_t head) const { return scales_.data() + (head * 2 + 1) * slots(); }
 
   void put(size_t head, size_t slot, const float* key, const float* value) {
+    uint8_t* const keys = keys_.data() + head * slots() * dims_ * 2;
+    uint8_t* const to_values = keys + slots() * dims_ + slot / 4 * 64 + slot % 4;
+    scales_[head * 2 * slots() + slot] = put_row(row_of(keys, dims_, slot), key, dims_);
+    const auto [unit, factor] = scaling(value, dims_, kWeightMax);
+    scales_[(head * 2 + 1) * slots() + slot] = unit;
     alignas(64) float whole[kLanes];
-    uint8_t* const to_keys = keys_.data() + head * slots() * dims_ * 2 + slot / 16 * 16 * dims_ + slot % 16 * 4;
-    uint8_t* const to_values = keys_.data() + (head * 2 + 1) * slots() * dims_ + slot / 4 * 64 + slot % 4;
-    const Scaling of_key = scaling(key, dims_, 127.0f), of_value = scaling(value, dims_, 127.0f);
-    scales_[head * 2 * slots() + slot] = of_key.unit;
-    scales_[(head * 2 + 1) * slots() + slot] = of_value.unit;
     for (size_t i = 0; i < dims_; i += kLanes) {
-      ncz::store(whole, nearest(finite(load(key + i)) * broadcast(of_key.factor)));
-      for (size_t j = 0; j < kLanes; ++j)
-        to_keys[(i + j) / 4 * 64 + j % 4] = static_cast<uint8_t>(static_cast<int32_t>(whole[j]) + 128);
-      ncz::store(whole, nearest(finite(load(value + i)) * broadcast(of_value.factor)));
-      for (size_t j = 0; j < kLanes; ++j)
-        to_values[i * slots() + j * 4] = static_cast<uint8_t>(static_cast<int32_t>(whole[j]) + 128);
+      ncz::store(whole, nearest(finite(load(value + i)) * broadcast(factor)));
+      for (size_t j = 0; j < kLanes; ++j) put_weight(to_values + i * slots() + j * 4, whole[j]);
     }
   }
 
@@ -173,7 +169,8 @@ class Transformer {
     for (size_t r = first; r < first + rows; ++r) in_hidden_.quantise(r, state(r));
     const float* const row_scale = m_.head.scale;
     const Activations& a = in_hidden_;
-    multiply({m_.head.panels, kPanelRows * m_.hidden}, 0, (m_.vocabulary + kLanes - 1) / kLanes, m_.hidden, a, first, first + rows,
+    const size_t panels = (m_.vocabulary + kLanes - 1) / kLanes;
+    multiply({m_.head.panels, kPanelRows * m_.hidden}, 0, panels, m_.hidden, a, first, first + rows,
              [=, &a](size_t row, size_t panel, Vec sum) __attribute__((always_inline)) {
                const Vec x = sum * broadcast(a.scale(row) * kLog2E) * load(row_scale + panel * kLanes);
                store(out + (row - first) * pitch + panel * kLanes, x);
@@ -396,7 +393,7 @@ class Transformer {
 
   static constexpr float kHidden = -0x1p100f;    // bits; scores that are seen are -2^60..2^60
   static constexpr float kFinest = 8191.0f;      // the largest attention weight
-  static constexpr float kMostWeight = 16760000.0f;  // of all together, so that with 127 times as much they stay below 2^31
+  static constexpr float kMostWeight = 16760000.0f;  // of all together: 127 times as much is below 2^31
   static constexpr size_t kExact = 64 * kLanes;  // so many counts of at most 2^17 have sums that binary32 holds
 
   const LanguageModel& m_;

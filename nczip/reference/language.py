@@ -23,14 +23,13 @@ from nczip.reference.known import UNIT, known_weights, weight_count
 from nczip.reference.mixer import FINAL_CONTEXTS, MAX_STRETCH, Mixer
 from nczip.reference.mixture import Mixture, log2_at_least
 from nczip.reference.parts import PARTS
-from nczip.reference.state_cache import StateCache
+from nczip.reference.state_cache import EVERY, StateCache
 from nczip.reference.token_weights import TokenWeights
 from nczip.reference.transformer import Matrix, Transformer
 
 BIAS_RATE = 0.1  # of the tokens' biases, in nats a token
 SURENESS = 26  # ways in which a language model can be sure of a decision
 FINAL_RATE = np.float32(0.0002)
-EVERY = 64  # positions between two changes of the state's matrix
 STATE_RATE = np.float32(float.fromhex("0x1.3a92a4p-13"))
 FIRST_SQUARE = np.float32(2.0**-27)
 

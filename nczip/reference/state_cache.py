@@ -12,7 +12,7 @@ from nczip.reference.arithmetic import ONE, Floats, exp2, lane_sum
 from nczip.reference.token_weights import TokenWeights
 from nczip.reference.transformer import ACTIVATION, CACHED, Integers, finite, nearest, steps_of
 
-EVERY = 64  # states are remembered so many at a time
+EVERY = 64  # states are remembered so many at a time, and the matrix moves as often
 POSITIONS = 1 << 16  # of which the last are kept
 SHARPNESS = np.float32(float.fromhex("0x1.8869bep+4"))  # 17 nats, in bits: of cosines
 EVIDENCE = np.float32(64)  # states of mean 0 and variance 1 that were before the first
