@@ -25,6 +25,7 @@ types:
           switch-on: form
           cases:
             8: spoken
+            9: named
             15: full
             _: solo
   solo:
@@ -60,6 +61,24 @@ types:
         type: language_configuration
       - id: packed
         size: packed_size.value - 12
+  named:
+    doc: One block; its packed bytes begin with its method and configuration.
+    seq:
+      - id: raw_size
+        type: varint
+      - id: packed_size
+        type: varint
+        doc: of the method and its configuration too
+      - id: check
+        type: u4
+        doc: CRC-32 of the frame's bytes before this field, then of the packed bytes
+      - id: content_hash
+        type: u4
+        doc: low half of XXH3-64 of the content
+      - id: method
+        type: method
+      - id: packed
+        size: packed_size.value - 2 - method.length
   language_configuration:
     seq:
       - id: version

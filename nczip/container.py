@@ -23,10 +23,17 @@ ARITHMETIC = 1
 FULL_FORM = 15
 RAW_FORM = 7  # forms 1 to 6 are the levels
 LANGUAGE_FORM = 8  # the method's configuration is the beginning of the packed bytes
+NAMED_FORM = 9  # so is the method itself: its number, its configuration's length, the configuration
 FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
-RAW, ZSTD, MIXTURE, LANGUAGE = 0, 1, 2, 3  # methods
+RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED = range(8)
+METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE)  # those that this version decodes
+NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
+WRAPPERS = {
+    INFLATED: 0,
+    BASED: 8,
+}  # methods around another one: bytes of configuration before the inner one's
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
 
 MAX_BLOCK = 256 << 20  # bytes of content; larger claims are refused before anything is allocated
@@ -43,6 +50,17 @@ class Method:
 
     id: int
     config: bytes = b""
+
+
+def wrapped(number: int, own: bytes, inner: Method) -> Method:
+    """A wrapper with ``own`` configuration around another method."""
+    return Method(number, own + bytes([inner.id]) + inner.config)
+
+
+def inner_of(method: Method) -> Method | None:
+    """What a wrapper is around; None for other methods, and where its configuration is too short."""
+    own = WRAPPERS.get(method.id, len(method.config))
+    return Method(method.config[own], method.config[own + 1 :]) if own < len(method.config) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +174,30 @@ def _u32(value: int) -> bytes:
 
 
 def solo_frame(
-    form: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes, config: bytes = b""
+    form: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes, name: bytes = b""
 ) -> bytes:
     """The header of a frame of one block; the packed bytes follow it. ``content_hash`` is all 8 bytes.
 
-    ``config``: of the method, where the form does not imply it.
+    ``name``: what says the method, where the form does not (``solo_name``).
     """
-    head = MAGIC + bytes([MAJOR << 4 | form]) + varint(raw_size) + varint(len(config) + len(packed))
-    return head + _u32(zlib.crc32(packed, zlib.crc32(head + config))) + content_hash[:4] + config
+    head = MAGIC + bytes([MAJOR << 4 | form]) + varint(raw_size) + varint(len(name) + len(packed))
+    return head + _u32(zlib.crc32(packed, zlib.crc32(head + name))) + content_hash[:4] + name
+
+
+def solo_name(form: int, method: Method) -> bytes:
+    """What the packed bytes of a solo frame begin with, to say the method."""
+    if form == LANGUAGE_FORM:
+        return method.config
+    return _table_entry(method) if form == NAMED_FORM else b""
+
+
+def _table_entry(method: Method) -> bytes:
+    return bytes([method.id, len(method.config)]) + method.config
 
 
 def full_frame(methods: Sequence[Method], max_block: int) -> bytes:
     """The header of a frame of any number of blocks."""
-    table = b"".join(bytes([method.id, len(method.config)]) + method.config for method in methods)
+    table = b"".join(map(_table_entry, methods))
     fields = b""
     for tag, value in (
         (TAG_ARITHMETIC, varint(ARITHMETIC)),
@@ -228,23 +257,34 @@ def read_frame(source: Source) -> Frame:
     raw_size, packed_size = fields.varint(), fields.varint()
     head_crc = fields.crc()
     crc, content_hash = fields.u32(), fields.take(4)
-    if major != MAJOR or not 1 <= form <= LANGUAGE_FORM:
-        _reject_solo(source, packed_size, head_crc, crc, major, form)
-    _check_sizes(raw_size, packed_size, MAX_LANGUAGE_BLOCK if form == LANGUAGE_FORM else MAX_BLOCK)
+    if major != MAJOR or not 1 <= form <= NAMED_FORM:
+        _reject_solo(source, packed_size, head_crc, crc, major, f"form {form}")
+    _check_sizes(raw_size, packed_size, MAX_BLOCK)
     methods: tuple[Method, ...] = ()
-    if form == LANGUAGE_FORM:
-        if packed_size < LANGUAGE_CONFIG:
-            raise CorruptError("its header is damaged")
+    if form in (LANGUAGE_FORM, NAMED_FORM):
         # Packed bytes to the checksum, a part of the header to everything else.
-        config = fields.take(LANGUAGE_CONFIG)
-        head_crc = zlib.crc32(config, head_crc)
-        packed_size -= LANGUAGE_CONFIG
-        methods = (Method(LANGUAGE, config),)
+        before = len(fields.seen)
+        methods = (_solo_method(fields, form, packed_size),)
+        head_crc = zlib.crc32(fields.seen[before:], head_crc)
+        packed_size -= len(fields.seen) - before
+        if not _is_known(methods[0]):
+            _reject_solo(source, packed_size, head_crc, crc, major, f"method {methods[0].id}")
+        _check_sizes(raw_size, packed_size, _most_content(methods[0]))
     block = BlockHead(0, raw_size, packed_size, head_crc, crc, content_hash, len(fields.seen))
     return Frame(form, methods, raw_size, len(fields.seen), block)
 
 
-def _reject_solo(source: Source, size: int, head_crc: int, crc: int, major: int, form: int) -> NoReturn:
+def _solo_method(fields: _Recorder, form: int, packed_size: int) -> Method:
+    """Reads what ``solo_name`` wrote."""
+    number, size = LANGUAGE, LANGUAGE_CONFIG
+    if form == NAMED_FORM and packed_size >= 2:
+        number, size = fields.byte(), fields.byte()
+    if packed_size < size + (2 if form == NAMED_FORM else 0):
+        raise CorruptError("its header is damaged")
+    return Method(number, fields.take(size))
+
+
+def _reject_solo(source: Source, size: int, head_crc: int, crc: int, major: int, what: str) -> NoReturn:
     """Every version's solo frames keep the layout, so the checksum tells a newer frame from a damaged one."""
     while size:
         piece = source.take(min(size, PIECE))
@@ -253,7 +293,7 @@ def _reject_solo(source: Source, size: int, head_crc: int, crc: int, major: int,
     if head_crc != crc:
         raise CorruptError("its header or its packed bytes are damaged")
     _reject_version(major)
-    raise NewerVersionError(f"needs a newer nczip (form {form})")
+    raise NewerVersionError(f"needs a newer nczip ({what})")
 
 
 def _reject_version(major: int) -> None:
@@ -323,9 +363,24 @@ def _method_table(value: bytes) -> tuple[Method, ...]:
     if not methods:
         raise CorruptError("its header names no method")
     for method in methods:
-        if method.id not in (RAW, ZSTD, MIXTURE, LANGUAGE) or (method.id in (RAW, ZSTD) and method.config):
+        if not _is_known(method):
             raise NewerVersionError(f"needs a newer nczip (method {method.id})")
     return tuple(methods)
+
+
+def _is_known(method: Method) -> bool:
+    if method.id not in METHODS or (method.id in NEEDS_NO_CONFIG and method.config):
+        return False
+    inner = inner_of(method)
+    return _is_known(inner) if inner is not None else method.id not in WRAPPERS
+
+
+def _most_content(method: Method) -> int:
+    """Bytes of content that a block of the method may have."""
+    inner = inner_of(method)
+    if inner is not None:
+        return _most_content(inner)
+    return MAX_LANGUAGE_BLOCK if method.id == LANGUAGE else MAX_BLOCK
 
 
 def read_block(source: Source, frame: Frame) -> BlockHead | None:
@@ -337,10 +392,7 @@ def read_block(source: Source, frame: Frame) -> BlockHead | None:
     if method > len(frame.methods):
         raise CorruptError("it names a method that its frame does not have")
     raw_size, packed_size = fields.varint(), fields.varint()
-    most = frame.max_block
-    if frame.methods[method - 1].id == LANGUAGE:
-        most = min(most, MAX_LANGUAGE_BLOCK)
-    _check_sizes(raw_size, packed_size, most)
+    _check_sizes(raw_size, packed_size, min(frame.max_block, _most_content(frame.methods[method - 1])))
     if raw_size == 0:
         raise CorruptError("it claims to be empty")
     head_crc = fields.crc()

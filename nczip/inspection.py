@@ -12,7 +12,6 @@ from nczip.archive import BlockStart, FileSource, FrameStart, walk
 from nczip.container import (
     FULL_FORM,
     LANGUAGE,
-    LANGUAGE_FORM,
     MAJOR,
     MIXTURE,
     RAW,
@@ -160,7 +159,7 @@ def _level(frame: Frame) -> int | None:
             from nczip import language
 
             return language.level(method)
-    return frame.form if frame.form not in (FULL_FORM, RAW_FORM, LANGUAGE_FORM) else None
+    return frame.form if frame.form < RAW_FORM else None
 
 
 def _model(method: Method) -> str | None:

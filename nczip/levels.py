@@ -13,6 +13,7 @@ from nczip.container import (
     MAX_BLOCK,
     MAX_LANGUAGE_BLOCK,
     MIXTURE,
+    NAMED_FORM,
     RAW,
     RAW_FORM,
     ZSTD,
@@ -54,14 +55,14 @@ class Plan:
         """What blocks may be packed by."""
         return (self.method,) if self.otherwise is None else (self.method, self.otherwise)
 
-    def solo_form(self, method: Method) -> int | None:
-        """The form of a solo frame that tells a decoder everything about a block; None if there is none."""
+    def solo_form(self, method: Method) -> int:
+        """The form of the shortest solo frame that tells a decoder everything about a block."""
         if method.id == RAW:
             return RAW_FORM
         if method.id == LANGUAGE:
             return LANGUAGE_FORM
         level = OTHERWISE if method == self.otherwise else self.level
-        return level if method == default_method(level) else None
+        return level if method == default_method(level) else NAMED_FORM
 
     @property
     def memory(self) -> int:

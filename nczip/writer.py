@@ -102,9 +102,9 @@ class Writer(io.BufferedIOBase):
                     memory=self._memory,
                     block_size=len(self._buffer),
                 )
-            # One block, all of it in the buffer, takes a few bytes around it, unless a limit made its method
-            # special.
-            if self._tally is not None or not self._write_solo():
+            if self._tally is None:  # one block, all of it in the buffer, takes but a few bytes around it
+                self._write_solo()
+            else:
                 self._write_end()
         self._end()
 
@@ -171,15 +171,11 @@ class Writer(io.BufferedIOBase):
         self._put(packed.data)
         self._tally.add(len(head) + len(packed.data), packed.raw_size)
 
-    def _write_solo(self) -> bool:
-        """Writes the only block as a solo frame, unless its method has no form of its own."""
-        if self._buffer and None in map(self.plan.solo_form, self.plan.methods):
-            return False
+    def _write_solo(self) -> None:
         self._pool.submit(partial(_pack_solo, self.plan, self._buffer))
         head, packed = self._pool.next()
         self._put(head)
         self._put(packed.data)
-        return True
 
     def _write_end(self) -> None:
         if self._buffer:
@@ -204,11 +200,9 @@ def _pack_block(plan: levels.Plan, raw: bytearray, step: Step) -> tuple[bytes, b
 
 def _pack_solo(plan: levels.Plan, raw: bytearray, step: Step) -> tuple[bytes, blocks.Packed]:
     packed = blocks.pack(plan.methods, plan.level, raw, step)
-    method = packed.method
-    config = method.config if method.id == container.LANGUAGE else b""
-    if len(config) + len(packed.data) > packed.raw_size:  # the method's name made it no gain
+    form = plan.solo_form(packed.method)
+    name = container.solo_name(form, packed.method)
+    if len(name) + len(packed.data) > packed.raw_size:  # the method's name made it no gain
         packed = blocks.stored(raw)
-        method, config = packed.method, b""
-    form = plan.solo_form(method)
-    assert form is not None
-    return container.solo_frame(form, packed.raw_size, packed.data, packed.content_hash, config), packed
+        form, name = container.RAW_FORM, b""
+    return container.solo_frame(form, packed.raw_size, packed.data, packed.content_hash, name), packed

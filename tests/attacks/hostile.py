@@ -173,9 +173,30 @@ ATTACKS = [
     Attack(
         "reserved form",
         "a form that has no meaning yet",
-        solo(9, 3, 3, b"abc"),
+        solo(10, 3, 3, b"abc"),
         _newer,
-        "frame at byte 0: needs a newer nczip (form 9)",
+        "frame at byte 0: needs a newer nczip (form 10)",
+    ),
+    Attack(
+        "unknown method, named",
+        "a method of the future in a solo frame",
+        solo(9, 3, 3, b"\xee\0c"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (method 238)",
+    ),
+    Attack(
+        "longer name than packed bytes",
+        "have a configuration read past the frame's end",
+        solo(9, 9, 9, b"\2\xffabcdefg"),
+        _corrupt,
+        "frame at byte 0: its header is damaged",
+    ),
+    Attack(
+        "too large a block, named",
+        "a language model's block of 256 MiB",
+        solo(9, 1 << 28, 14, b"\3\x0c" + bytes(12)),
+        _corrupt,
+        "frame at byte 0: it claims 268435456 bytes of content; 16777216 are allowed here",
     ),
     Attack(
         "format 0",

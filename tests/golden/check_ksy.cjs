@@ -28,9 +28,9 @@ const LANGUAGE = 3; // method number
 // What language blocks are decoded with: in a solo frame's packed bytes, or in a full frame's method table.
 function configurations(frame) {
   if (frame.form === 8) return [frame.body.configuration];
-  if (frame.form !== 15) return [];
-  const table = frame.body.fields.field.find((field) => field.tag.value === METHODS).value;
-  return table.methods.filter((method) => method.number === LANGUAGE).map((method) => method.configuration);
+  const table = frame.body.fields?.field.find((field) => field.tag.value === METHODS).value.methods;
+  const methods = frame.form === 9 ? [frame.body.method] : table || [];
+  return methods.filter((method) => method.number === LANGUAGE).map((method) => method.configuration);
 }
 
 function checkLanguage(archive, models) {

@@ -116,7 +116,7 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "scripts-8": ("scripts", lambda: _packed_by_model(8, CONTENTS["scripts"])),
     "scripts-9": ("scripts", lambda: _packed_by_model(9, CONTENTS["scripts"])),
     "flushed-2": ("prose", lambda: _flushed(2, prose(1000), prose(3000)[1000:])),
-    # As under a memory limit: the configuration is no level's own, so one block takes a full frame.
+    # As under a memory limit: the configuration is no level's own, so the only block's frame names it.
     "limited-6": ("prose", lambda: _smallest_tables(6)),
     "limited-9": ("prose", lambda: _smallest_tables(9)),
     "several-1": ("several", lambda: _several(1)),

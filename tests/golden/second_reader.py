@@ -93,14 +93,24 @@ def solo(source: Bytes, start: int, form: int) -> bytes:
     check, content_hash = source.u(4), source.u(4)
     packed = source.take(packed_size)
     require(check == crc32(covered + packed), "check of a solo frame")
-    require(1 <= form <= 8, "newer: form")
-    require(raw_size <= (2**24 if form == 8 else 2**28), "raw size above the limit")
+    require(1 <= form <= 9, "newer: form")
     require(len(packed) <= raw_size, "packed size above raw size")
+    method = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0, 8: 3, 9: -1}[form]
+    configuration = b""
     if form == 8:
         require(len(packed) >= 12, "no configuration")
         configuration, packed = packed[:12], packed[12:]
+    if form == 9:
+        require(len(packed) >= 2, "no method")
+        method, length = packed[0], packed[1]
+        require(len(packed) >= 2 + length, "no configuration")
+        configuration, packed = packed[2 : 2 + length], packed[2 + length :]
+        require(method <= 3, "newer: method")
+        require(method not in (0, 1) or not configuration, "newer: configuration")
+    if method == 3:
         known(configuration)
-    content = unpack({1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0, 8: 3}[form], packed, raw_size)
+    require(raw_size <= (2**24 if method == 3 else 2**28), "raw size above the limit")
+    content = unpack(method, packed, raw_size)
     require(len(content) == raw_size, "raw size")
     require(content_hash == xxh3(content) % 2**32, "content hash of a solo frame")
     return content

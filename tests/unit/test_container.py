@@ -7,7 +7,18 @@ import zlib
 import pytest
 
 from nczip import CorruptError, FormatError, NewerVersionError, TruncatedError, container
-from nczip.container import LANGUAGE, LANGUAGE_FORM, MIXTURE, RAW, ZSTD, BytesSource, Frame, Method, Tally
+from nczip.container import (
+    LANGUAGE,
+    LANGUAGE_FORM,
+    MIXTURE,
+    NAMED_FORM,
+    RAW,
+    ZSTD,
+    BytesSource,
+    Frame,
+    Method,
+    Tally,
+)
 
 HASH = bytes(range(8))
 
@@ -66,7 +77,7 @@ class TestSolo:
         with pytest.raises(CorruptError):
             frame.solo.check_packed(b"pocked")
 
-    @pytest.mark.parametrize("first", [0x25, 0x10, 0x19, 0x1E, 0xF7])
+    @pytest.mark.parametrize("first", [0x25, 0x10, 0x1A, 0x1E, 0xF7])
     def test_newer_is_told_from_damaged(self, first: int) -> None:
         covered = b"\x9cNZ" + bytes([first]) + b"\x03\x03"
         data = covered + zlib.crc32(covered + b"abc").to_bytes(4, "little") + HASH[:4] + b"abc"
@@ -89,6 +100,32 @@ class TestSolo:
             frame.solo.check_packed(b"pocked")
         with pytest.raises(CorruptError):
             head(data.replace(b"configure", b"refigured")).solo.check_packed(b"packed")
+
+    def test_a_method_with_its_name(self) -> None:
+        method = Method(MIXTURE, b"\2\6\x12")
+        name = container.solo_name(NAMED_FORM, method)
+        data = container.solo_frame(NAMED_FORM, 300, b"packed", HASH, name) + b"packed"
+        frame = head(data)
+        assert data[15:] == b"\2\3\2\6\x12packed"
+        assert frame.methods == (method,)
+        assert frame.solo is not None
+        assert (frame.solo.raw_size, frame.solo.packed_size, frame.length) == (300, 6, len(data) - 6)
+        frame.solo.check_packed(b"packed")
+        with pytest.raises(CorruptError):
+            head(data.replace(b"\6\x12", b"\7\x12")).solo.check_packed(b"packed")
+
+    @pytest.mark.parametrize("name", [b"\x63\0", b"\1\1x"])
+    def test_a_newer_method_is_told_from_damage(self, name: bytes) -> None:
+        data = container.solo_frame(NAMED_FORM, 300, b"packed", HASH, name) + b"packed"
+        with pytest.raises(NewerVersionError, match="method"):
+            head(data)
+        with pytest.raises(CorruptError):
+            head(data[:-1] + b"-")
+
+    @pytest.mark.parametrize("name", [b"", b"\2", b"\2\7config"])
+    def test_a_name_must_fit(self, name: bytes) -> None:
+        with pytest.raises(CorruptError):
+            head(container.solo_frame(NAMED_FORM, 300, b"", HASH, name) + bytes(9))
 
     @pytest.mark.parametrize(("raw_size", "packed_size"), [(2**28 + 1, 1), (2**60, 2**59), (3, 4)])
     def test_size_claims(self, raw_size: int, packed_size: int) -> None:
