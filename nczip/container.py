@@ -30,10 +30,7 @@ FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED = range(8)
 METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE)  # those that this version decodes
 NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
-WRAPPERS = {
-    INFLATED: 0,
-    BASED: 8,
-}  # methods around another one: bytes of configuration before the inner one's
+WRAPPERS = {INFLATED: 0, BASED: 8}  # methods around another; bytes of configuration before the inner one's
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
 
 MAX_BLOCK = 256 << 20  # bytes of content; larger claims are refused before anything is allocated
