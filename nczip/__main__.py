@@ -2,6 +2,6 @@
 
 import sys
 
-from nczip.cli.main import main
+from nczip.cli.entry import main
 
 sys.exit(main())

@@ -29,6 +29,8 @@ GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture g
 GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
 WORTH_KEEPING = 0.005  # of the block, saved so far: above it the rest is coded at any speed
 
+REPEATS = 0.05  # packed / raw by zstd's fastest level, below which content is more repeats than words
+
 SAMPLES = 8
 SAMPLE_SIZE = 4 << 10
 RANDOM_ENTROPY = 7.98  # bits per byte of the samples' histogram; 32 KiB of random bytes have 7.9944 +- 0.0003
@@ -61,14 +63,20 @@ def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step) -> Pack
     view = memoryview(raw).cast("B")
     best, data = methods[0], None
     if not looks_random(view):
-        for method in _suited(methods, view):
-            packed = _pack(method, level, view, step)
+        candidates = _suited(methods, view)
+        for tried, method in enumerate(candidates):
+            packed = _pack(method, level, view, _part(step, tried, len(candidates), len(view)))
             if packed is not None and len(packed) < (len(view) if data is None else len(data)):
                 best, data = method, packed
     if data is None:
         step(len(view), len(view))
         return stored(view)
     return Packed(best, len(view), data, content_hash(view))
+
+
+def _part(step: Step, part: int, parts: int, size: int) -> Step:
+    """Reports of one of several passes over a block, as those of one pass."""
+    return step if parts == 1 else lambda raw, packed: step((part * size + raw) // parts, packed)
 
 
 def stored(raw: Buffer) -> Packed:
@@ -83,10 +91,18 @@ def _suited(methods: Sequence[Method], raw: memoryview) -> Sequence[Method]:
         return methods
     from nczip import language
 
+    if language.level(methods[0]) == 7 and _repeats(raw):  # the model alone pays for every token of a run
+        return methods
     spoken = language.bytes_a_token(methods[0], raw)
     if spoken >= language.TEXT:
         return methods[:1]
     return methods[1:] if spoken <= language.NO_TEXT else methods
+
+
+def _repeats(raw: memoryview) -> bool:
+    import zstandard
+
+    return len(zstandard.ZstdCompressor(level=1).compress(raw)) < len(raw) * REPEATS
 
 
 def _pack(method: Method, level: int, raw: memoryview, step: Step) -> bytes | None:

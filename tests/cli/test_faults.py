@@ -46,6 +46,19 @@ def half_written(directory: Path) -> bool:
     return any(path.stat().st_size for path in temporary(directory))
 
 
+def test_an_interrupt_while_it_starts_is_silent(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    process = subprocess.run(
+        [sys.executable, "-P", "-m", "nczip", "--version"],
+        env=environment() | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGINT
+    assert process.stderr == b""
+
+
 @pytest.mark.parametrize("number", ENDINGS, ids=lambda number: signal.Signals(number).name)
 def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     with start("-1", "-o", "out.ncz", cwd=tmp_path) as process:

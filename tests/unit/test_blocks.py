@@ -79,14 +79,22 @@ class TestEveryLevel:
 
     def test_progress_ends_at_the_whole(self, level: int, text: bytes) -> None:
         seen: list[tuple[int, int]] = []
-        method = levels.default_method(level)
-        packed = pack(level, text * 9, lambda *done: seen.append(done)).data
+        packed = pack(level, text * 9, lambda *done: seen.append(done))
         assert seen[-1][0] == len(text) * 9
-        assert seen == sorted(seen)
+        assert [raw for raw, _ in seen] == sorted(raw for raw, _ in seen)
+        head = head_of(packed.method, text * 9, bytes(packed.data))
         seen.clear()
-        blocks.unpack(method, head_of(method, text * 9, packed), packed, lambda *done: seen.append(done))
-        assert seen[-1] == (len(text) * 9, len(packed))
+        blocks.unpack(packed.method, head, bytes(packed.data), lambda *done: seen.append(done))
+        assert seen[-1] == (len(text) * 9, len(packed.data))
         assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("level", levels.LANGUAGE_LEVELS)
+def test_runs_are_tried_without_the_model_where_it_pays_for_every_token(level: int) -> None:
+    methods = levels.plan(level).methods
+    assert blocks._suited(methods, memoryview(b"and " * 9000)) == (methods if level == 7 else methods[:1])
+    if level == 7:
+        assert len(pack(7, b"and " * 9000).data) < 60
 
 
 class TestLooksRandom:

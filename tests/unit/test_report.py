@@ -407,7 +407,9 @@ def test_the_command_reports_on_nczip(tmp_path: Path) -> None:
 
 
 def test_the_command_reports_on_language_models(tmp_path: Path) -> None:
-    text = b"the coder mixes what a model has seen of bits and bytes\n" * 30
+    text = b"".join(
+        b"of %d bytes the coder has seen, %d bits are the model's\n" % (i, i * i) for i in range(40)
+    )
     (tmp_path / "text").write_bytes(text)
     this = Codec("nczip report", (sys.executable, "-P", "-m", "nczip"), "", "")
     words = "report --levels 6,7,8 --model tiny --reference --peers none --format csv -o out.csv text"
