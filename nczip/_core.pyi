@@ -48,6 +48,42 @@ class MixtureDecoder:
     def decode(self, bytes: int) -> bytes:
         """The next bytes of the block, fewer than asked at its end."""
 
+class PlanesEncoder:
+    """Packs a block by method 4: elements of ``kind`` (formats/planes.md), the first at byte ``lead``.
+
+    Raises ValueError for a kind or phase that does not exist.
+    """
+
+    def __init__(self, raw: Buffer, kind: int, lead: int) -> None: ...
+    def advance(self, bytes: int) -> int:
+        """Packs about ``bytes`` more, whole chunks; returns the bytes of the block done."""
+    @property
+    def packed_size(self) -> int:
+        """Bytes written so far; they may be some more than the block has."""
+    def finish(self) -> bytes:
+        """The packed block. Call once, after ``advance`` has reached the end."""
+
+class PlanesDecoder:
+    """Unpacks a block of method 4. Raises ValueError, here or later, where the packed bytes do not fit it."""
+
+    def __init__(self, packed: Buffer, raw_size: int) -> None: ...
+    def advance(self, bytes: int) -> int:
+        """Unpacks about ``bytes`` more, whole chunks; returns the bytes of the block done."""
+    def finish(self) -> bytes:
+        """The block. Call once, after ``advance`` has reached the end."""
+
+def planes_survey(raw: Buffer) -> tuple[int, int, float, float]:
+    """The kind of numbers whose planes cost least, judged by samples of a block, and where the first begins.
+
+    Then the bits that a byte takes so, and the share of places, chosen by content, that repeat earlier bytes.
+    """
+
+def planes_samples(raw: Buffer) -> bytes:
+    """The samples that the survey looks at, one after the other."""
+
+def planes_highest(raw: Buffer, kind: int, lead: int) -> list[int]:
+    """How often each of 256 values occurs in the samples' plane of highest bytes."""
+
 def language_config(level: int, table_bits: int, window_bits: int) -> bytes:
     """The coder's configuration of level 7, 8 or 9.
 
