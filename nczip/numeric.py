@@ -13,7 +13,7 @@ from nczip import _core
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-# Kinds of planes (formats/planes.md): bytes as they are, then the same widths as floats, then as signed integers.
+# Kinds of planes (formats/planes.md): bytes as they are, then wider ones as floats, then as signed integers.
 WIDTHS = (1, 2, 4, 8, 2, 4, 8, 2, 4, 8)
 UNSIGNED = {1: "uint16", 2: "uint32", 3: "uint64"}
 FLOATS = {1: "fp16", 2: "fp32", 3: "fp64"}  # turned they are kinds 4 to 6
@@ -92,11 +92,13 @@ def _dtype(raw: Buffer, kind: int, phase: int) -> str | None:
         return SIGNED[kind]
     plain = (kind - 1) % 3 + 1
     highest = _core.planes_highest(raw, plain, phase)
-    exponents = sum(highest[i] + highest[i + 0x80] for i in EXPONENTS) + highest[0]
+    exponents = sum(highest[i] + highest[i + 0x80] for i in EXPONENTS)
+    others = sum(highest) - exponents - highest[0]  # zero is a number of every type
+    like_floats = exponents * (1 - MOST) > others
     if plain > 1:
-        return (FLOATS if exponents > MOST * sum(highest) else UNSIGNED)[plain]
+        return (FLOATS if like_floats else UNSIGNED)[plain]
     turned = _core.planes_highest(raw, plain + 3, phase)
-    if exponents > MOST * sum(highest) and _entropy(turned) - _entropy(_sums(turned, 8)) < MANTISSA_BITS:
+    if like_floats and _entropy(turned) - _entropy(_sums(turned, 8)) < MANTISSA_BITS:
         return "bf16"
     negative = sum(highest[0x80:])
     of_both_signs = abs(sum(highest) - 2 * negative) < sum(highest) // 2

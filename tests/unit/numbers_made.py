@@ -9,7 +9,9 @@ N = 1 << 15
 
 def weights(count: int = N) -> np.ndarray:
     """binary32, normally distributed, the same ones on every machine."""
-    uniform = np.random.Generator(np.random.PCG64(1)).random((12, count))  # promised to be stable, unlike normal
+    uniform = np.random.Generator(np.random.PCG64(1)).random(
+        (12, count)
+    )  # promised to be stable, unlike normal
     return ((uniform.sum(axis=0) - 6) * 0.05).astype("<f4")
 
 

@@ -52,4 +52,6 @@ def test_repeats_far_apart_are_seen() -> None:
 
 
 def test_every_kind_has_a_name() -> None:
-    assert {0, *numeric.UNSIGNED, *(kind + 3 for kind in numeric.FLOATS), *numeric.SIGNED} == set(range(len(numeric.WIDTHS)))
+    assert {0, *numeric.UNSIGNED, *(kind + 3 for kind in numeric.FLOATS), *numeric.SIGNED} == set(
+        range(len(numeric.WIDTHS))
+    )
