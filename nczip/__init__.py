@@ -5,6 +5,7 @@ open                     a file that compresses or decompresses
 Reader, Writer           the objects that ``open`` gives
 inspect                  an archive's frames and blocks, without decoding
 salvage                  what is still intact in a damaged archive
+open_tensors             the tensors of a compressed model file, one at a time
 
 Importing nczip imports nothing else; each name loads what it needs when it is first used.
 """
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from nczip.stream import compress as compress
     from nczip.stream import decompress as decompress
     from nczip.stream import open as open
+    from nczip.tensor_access import Tensors as Tensors
+    from nczip.tensor_access import open_tensors as open_tensors
     from nczip.writer import Writer as Writer
 
     __version__: str
@@ -52,6 +55,7 @@ _HOMES = {
     "reader": ("Reader",),
     "salvaging": ("LostRange", "salvage"),
     "stream": ("compress", "decompress", "open"),
+    "tensor_access": ("Tensors", "open_tensors"),
     "writer": ("Writer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -69,6 +73,7 @@ __all__ = [
     "NczipError",
     "NewerVersionError",
     "Reader",
+    "Tensors",
     "TruncatedError",
     "Writer",
     "__version__",
@@ -76,6 +81,7 @@ __all__ = [
     "decompress",
     "inspect",
     "open",
+    "open_tensors",
     "salvage",
 ]
 

@@ -19,6 +19,8 @@ from nczip.levels import ZSTD_LEVELS, zstd_window
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from nczip.layout import Hint
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Step = Callable[[int, int], None]  # (raw, packed) bytes of this block done so far
@@ -54,11 +56,11 @@ def content_hash(raw: Buffer) -> bytes:
     return xxhash.xxh3_64_intdigest(raw).to_bytes(8, "little")
 
 
-def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step) -> Packed:
+def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: Hint | None = None) -> Packed:
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
     ``methods``: the level's own, and the one for what no language model has read, where there is a choice.
-    ``level`` matters to zstd.
+    ``level`` matters to zstd. ``hint`` says what the block consists of, where that is known.
     """
     view = memoryview(raw).cast("B")
     best, data = methods[0], None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import blocks, container, levels
 from nczip.blocks import Step
+from nczip.layout import Block, Hint, Layout, is_for_tensors
 from nczip.workers import OrderedPool, Progress
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 class Writer(io.BufferedIOBase):
     """A binary file to write content to; the archive goes to ``sink``.
 
-    A block ends when a byte beyond ``block_size`` arrives or at ``flush``. With ``threads`` blocks are packed
-    side by side; the archive is the same. ``close`` finishes the frame; a Writer that is aborted, left by an
-    exception or forgotten leaves a frame that readers see as cut off.
+    A block ends when a byte beyond ``block_size`` arrives, where a tensor begins or ends, or at ``flush``.
+    With ``threads`` blocks are packed side by side; the archive is the same. ``close`` finishes the frame; a
+    Writer that is aborted, left by an exception or forgotten leaves a frame that readers see as cut off.
 
     ``raw_size`` is the bytes taken so far and ``packed_size`` the bytes given to the sink. ``on_progress(raw,
     packed)`` is called in the caller's thread, many times a block at slow levels, with the bytes coded so
@@ -48,13 +49,15 @@ class Writer(io.BufferedIOBase):
     ) -> None:
         self.plan = levels.plan(level, model=model, threads=threads, memory=memory, block_size=block_size)
         self._model = model
+        self._memory = memory
+        self._block_size = block_size
         self.raw_size = 0
         self.packed_size = 0
-        self._memory = memory
         self._sink = sink
         self._close_sink = close_sink
         self._pool: OrderedPool[tuple[bytes, blocks.Packed]] = OrderedPool(self.plan.threads, on_progress)
         self._buffer = bytearray()
+        self._layout: Layout | None = None  # until there is content to look at
         self._tally: container.Tally | None = None  # of the full frame, once there is one
         self._finished = False
 
@@ -70,7 +73,7 @@ class Writer(io.BufferedIOBase):
             while taken < len(view):
                 room = self.plan.block_size - len(self._buffer)
                 if room == 0:
-                    self._end_block()
+                    self._end_blocks(last=False)
                     continue
                 self._buffer += view[taken : taken + room]
                 taken += min(room, len(view) - taken)
@@ -83,7 +86,7 @@ class Writer(io.BufferedIOBase):
             return
         with self._abort_on_error():
             if self._buffer:
-                self._end_block()
+                self._end_blocks(last=True)
             while len(self._pool):
                 self._put_block()
             self._sink.flush()
@@ -102,10 +105,11 @@ class Writer(io.BufferedIOBase):
                     memory=self._memory,
                     block_size=len(self._buffer),
                 )
-            if self._tally is None:  # one block, all of it in the buffer, takes but a few bytes around it
-                self._write_solo()
+            cuts = self._cuts(last=True)
+            if self._tally is None and len(cuts) < 2:  # one block takes but a few bytes around it
+                self._write_solo(cuts[0][1] if cuts else None)
             else:
-                self._write_end()
+                self._write_end(cuts)
         self._end()
 
     def abort(self) -> None:
@@ -148,8 +152,39 @@ class Writer(io.BufferedIOBase):
         if self._finished:
             raise ValueError("write to a closed nczip.Writer")
 
-    def _end_block(self) -> None:
-        raw, self._buffer = self._buffer, bytearray()
+    def _end_blocks(self, *, last: bool) -> None:
+        """Packs what is whole blocks, or all there is; the rest stays in the buffer."""
+        self._submit(self._cuts(last))
+
+    def _cuts(self, last: bool) -> Sequence[Block]:
+        """The blocks that the buffer begins with."""
+        view = memoryview(self._buffer)
+        if self._layout is None:
+            if self.plan.level in levels.LANGUAGE_LEVELS and is_for_tensors(view):
+                # No language model runs on tensors, and they want longer blocks than one does.
+                self.plan = levels.plan(
+                    levels.OTHERWISE,
+                    threads=self.plan.threads,
+                    memory=self._memory,
+                    block_size=self._block_size,
+                )
+            self._layout = Layout(self.plan.block_size)
+        if len(view) < self.plan.block_size and not last:
+            return ()
+        return self._layout.split(view, last)
+
+    def _submit(self, cuts: Sequence[Block]) -> None:
+        buffer, self._buffer = self._buffer, bytearray()
+        if len(cuts) == 1 and cuts[0][0] == len(buffer):
+            self._submit_block(buffer, cuts[0][1])
+            return
+        view, start = memoryview(buffer), 0
+        for size, hint in cuts:
+            self._submit_block(bytearray(view[start : start + size]), hint)
+            start += size
+        self._buffer += view[start:]
+
+    def _submit_block(self, raw: bytearray, hint: Hint | None) -> None:
         if self._tally is None:
             head = container.full_frame(
                 (*self.plan.methods, container.Method(container.RAW)), self.plan.block_size
@@ -160,7 +195,7 @@ class Writer(io.BufferedIOBase):
             self._hash = xxhash.xxh3_64()
             self._put(head)
         self._hash.update(raw)
-        self._pool.submit(partial(_pack_block, self.plan, raw))
+        self._pool.submit(partial(_pack_block, self.plan, raw, hint))
         while self._pool.full:
             self._put_block()
 
@@ -171,15 +206,14 @@ class Writer(io.BufferedIOBase):
         self._put(packed.data)
         self._tally.add(len(head) + len(packed.data), packed.raw_size)
 
-    def _write_solo(self) -> None:
-        self._pool.submit(partial(_pack_solo, self.plan, self._buffer))
+    def _write_solo(self, hint: Hint | None) -> None:
+        self._pool.submit(partial(_pack_solo, self.plan, self._buffer, hint))
         head, packed = self._pool.next()
         self._put(head)
         self._put(packed.data)
 
-    def _write_end(self) -> None:
-        if self._buffer:
-            self._end_block()
+    def _write_end(self, cuts: Sequence[Block]) -> None:
+        self._submit(cuts)
         assert self._tally is not None
         while len(self._pool):
             self._put_block()
@@ -192,14 +226,18 @@ class Writer(io.BufferedIOBase):
         self.packed_size += len(data)
 
 
-def _pack_block(plan: levels.Plan, raw: bytearray, step: Step) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.methods, plan.level, raw, step)
+def _pack_block(
+    plan: levels.Plan, raw: bytearray, hint: Hint | None, step: Step
+) -> tuple[bytes, blocks.Packed]:
+    packed = blocks.pack(plan.methods, plan.level, raw, step, hint)
     position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
     return container.block_head(position, packed.raw_size, packed.data, packed.content_hash), packed
 
 
-def _pack_solo(plan: levels.Plan, raw: bytearray, step: Step) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.methods, plan.level, raw, step)
+def _pack_solo(
+    plan: levels.Plan, raw: bytearray, hint: Hint | None, step: Step
+) -> tuple[bytes, blocks.Packed]:
+    packed = blocks.pack(plan.methods, plan.level, raw, step, hint)
     form = plan.solo_form(packed.method)
     name = container.solo_name(form, packed.method)
     if len(name) + len(packed.data) > packed.raw_size:  # the method's name made it no gain

@@ -1,0 +1,168 @@
+"""Where blocks end: at their full size, and where a tensor of the content begins or ends.
+
+A tensor of some size has blocks of its own, so that it can be read without the rest, and so that what packs
+it knows what it is. Zip archives whose members are stored, as those of NumPy and PyTorch are, count as well.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections import deque
+from dataclasses import dataclass
+
+from nczip.tensor_files import ELEMENTS, QUANTISED, TensorEntry, may_have_entries, read_entries
+
+SMALL = 64 << 10  # bytes: smaller tensors share blocks, smaller content is not looked at
+_PADDING = 64  # bytes: a gap up to this goes with the tensor before it
+_LOCAL_HEADER = 30  # bytes of a zip member's, without its name
+_STREAMED = 8  # flag: its sizes follow its data
+_ZIP_MAGIC = b"PK\3\4"
+_WHOLE = 1 << 63  # where the last segment ends
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a block consists of: a type as ``TensorEntry`` has it, and elements a row, 0 if unknown.
+
+    The block begins with a whole element, and ends with one but for a few bytes of padding.
+    """
+
+    dtype: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of content, up to byte ``end``, whose blocks it shares with no other."""
+
+    end: int
+    hint: Hint | None = None
+
+
+Block = tuple[int, Hint | None]  # bytes of content
+
+
+class Layout:
+    """Cuts content into blocks of at most ``block_size`` bytes, as it comes."""
+
+    def __init__(self, block_size: int) -> None:
+        self._block_size = block_size
+        self._at = 0  # bytes given out so far
+        self._segments: deque[Segment] = deque()
+        self._member_at: int | None = None  # where the next member of a zip archive has its header
+
+    def split(self, view: memoryview, last: bool) -> list[Block]:
+        """The next blocks of the content, which goes on with ``view`` and ends there if that is the ``last``.
+
+        Before the last, only whole blocks: at least one, if the view has ``block_size`` bytes.
+        """
+        begin, at = self._at, self._at
+        if at == 0 and (len(view) > SMALL or not last):
+            self._look(view)
+        blocks: list[Block] = []
+        while at - begin < len(view):
+            if not self._segments and not self._find_members(view, at - begin, last):
+                break
+            segment = self._segments[0] if self._segments else Segment(_WHOLE)
+            size = min(self._whole(segment.hint), segment.end - at)
+            if size > len(view) - (at - begin):
+                if not last:
+                    break
+                size = len(view) - (at - begin)
+            blocks.append((size, segment.hint))
+            at += size
+            if at == segment.end:
+                self._segments.popleft()
+        self._at = at
+        return blocks
+
+    def _whole(self, hint: Hint | None) -> int:
+        """Bytes of a block that a segment fills: whole elements, if there is room for one."""
+        if hint is None:
+            return self._block_size
+        _, unit = QUANTISED.get(hint.dtype, (1, ELEMENTS.get(hint.dtype, 1)))
+        return max(self._block_size // unit * unit, min(unit, self._block_size))
+
+    def _look(self, view: memoryview) -> None:
+        """Recognises the file that the content is, by its beginning."""
+        if view[: len(_ZIP_MAGIC)] == _ZIP_MAGIC:
+            self._member_at = 0
+        elif may_have_entries(view):
+            self._segments.extend(segments(read_entries(io.BytesIO(view))))
+
+    def _find_members(self, view: memoryview, done: int, last: bool) -> bool:
+        """Adds the segments up to a zip archive's next stored member; False if more has to be seen first."""
+        while self._member_at is not None:
+            at = self._member_at - self._at  # in the view
+            if at + _LOCAL_HEADER > len(view):
+                if last or (at == 0 and len(view) == self._block_size):
+                    self._member_at = None
+                elif at > done:
+                    self._segments.append(Segment(self._member_at))
+                    return True
+                else:
+                    return False
+            elif (member := _member(view, at)) is None:
+                self._member_at = None
+            else:
+                start, end, is_stored = member
+                self._member_at = self._at + end
+                if is_stored and end - start > SMALL:
+                    entries = read_entries(io.BytesIO(view[start : start + SMALL]))  # of an NPY file
+                    if len(entries) == 1 and start + entries[0].end == end:
+                        hint = Hint(entries[0].dtype, entries[0].row)
+                        begin = start + entries[0].start
+                    else:
+                        hint, begin = None, start
+                    self._segments.append(Segment(self._at + begin))
+                    self._segments.append(Segment(self._at + end, hint))
+                    return True
+        return True
+
+
+def is_for_tensors(head: bytes | memoryview) -> bool:
+    """Whether the first bytes of content are those of a file of tensors, or of a zip archive of them."""
+    if may_have_entries(head):
+        return True
+    if head[: len(_ZIP_MAGIC)] != _ZIP_MAGIC or len(head) < _LOCAL_HEADER:
+        return False
+    size = int.from_bytes(head[26:28], "little")
+    return bytes(head[_LOCAL_HEADER : _LOCAL_HEADER + size]).endswith((b".npy", b"/data.pkl"))
+
+
+def segments(entries: list[TensorEntry]) -> list[Segment]:
+    """The segments of a file with these tensors; what follows the last one is not in any."""
+    found: list[Segment] = []
+    done = 0  # up to here bytes are in a segment
+    for position, entry in enumerate(entries):
+        size = entry.end - entry.start
+        if size >= SMALL or entry.end - done > 2 * SMALL:
+            if entry.start > done:
+                found.append(Segment(entry.start))
+            done = entry.start
+        if size >= SMALL:
+            done = entry.end
+            after = entries[position + 1].start if position + 1 < len(entries) else entry.end
+            if after - done < _PADDING:
+                done = after
+            found.append(Segment(done, Hint(entry.dtype, entry.row)))
+    return found
+
+
+def _member(view: memoryview, at: int) -> tuple[int, int, bool] | None:
+    """Of the zip member with its header at ``at``: where its data begin and end, whether they are stored."""
+    magic, _, flags, method, _, _, _, size, _, name, extra = struct.unpack(
+        "<4sHHHHHIIIHH", view[at : at + _LOCAL_HEADER]
+    )
+    if magic != _ZIP_MAGIC or flags & _STREAMED:
+        return None
+    start = at + _LOCAL_HEADER + name + extra
+    if (
+        size == 0xFFFFFFFF
+    ):  # 64-bit sizes stand in the extra field: two u16, then the size itself and as stored
+        fields = bytes(view[start - extra : start])
+        if fields[:2] != b"\1\0" or len(fields) < 20:
+            return None
+        size = int.from_bytes(fields[12:20], "little")
+    return start, start + size, method == 0

@@ -1,0 +1,131 @@
+"""Where blocks end."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensor_content import gguf, npy, npz, safetensors
+
+import nczip
+from nczip.layout import SMALL, Block, Hint, Layout, is_for_tensors
+
+rng = np.random.default_rng(1)
+LARGE = rng.normal(size=(200, 300)).astype("<f4")  # 240,000 bytes
+HALVES = rng.normal(size=50_000).astype("<f2")  # 100,000
+TINY = np.arange(30, dtype="<f4")
+
+
+def content(name: str) -> bytes:
+    if name == "safetensors":
+        return safetensors({
+            "large": ("F32", LARGE.shape, LARGE.tobytes()),
+            "tiny": ("F32", TINY.shape, TINY.tobytes()),
+            "halves": ("F16", HALVES.shape, HALVES.tobytes()),
+        })  # fmt: skip
+    if name == "gguf":
+        large = LARGE.tobytes()[:-4]  # so that padding follows it
+        return gguf({"large": (0, [59_999], large), "quants": (3, [500, 320], bytes(100_000))})
+    if name == "npy":
+        return npy(LARGE)
+    if name == "npz":
+        return npz(large=LARGE, tiny=TINY, halves=HALVES)
+    return b"".join(b"line %d\n" % i for i in range(30_000))
+
+
+def cut(data: bytes, block_size: int) -> list[Block]:
+    """As a Writer fills its buffer."""
+    layout = Layout(block_size)
+    blocks: list[Block] = []
+    start = seen = 0
+    while seen < len(data) or start < seen:
+        seen = min(len(data), start + block_size)
+        found = layout.split(memoryview(data)[start:seen], last=seen == len(data))
+        assert found
+        blocks += found
+        start += sum(size for size, _ in found)
+    assert start == len(data)
+    return blocks
+
+
+def test_text_fills_blocks() -> None:
+    text = content("text")
+    assert cut(text, 100_000) == [(100_000, None)] * (len(text) // 100_000) + [(len(text) % 100_000, None)]
+
+
+def test_tensors_have_blocks_of_their_own() -> None:
+    data = content("safetensors")
+    header = len(data) - 240_000 - 120 - 100_000
+    large, halves = Hint("F32", 300), Hint("F16", 0)
+    assert cut(data, 1 << 20) == [(header, None), (240_000, large), (120, None), (100_000, halves)]
+    # Whole elements as far as there is room for one.
+    assert cut(data, 70_001) == [
+        (header, None), (70_000, large), (70_000, large), (70_000, large), (30_000, large), (120, None),
+        (70_000, halves), (30_000, halves),
+    ]  # fmt: skip
+
+
+def test_padding_goes_with_the_tensor_before_it() -> None:
+    data = content("gguf")
+    header = len(data) - 240_000 - 100_000
+    assert cut(data, 1 << 20) == [(header, None), (240_000, Hint("F32", 0)), (100_000, Hint("Q4_1", 320))]
+    assert cut(data, 1 << 16)[-2:] == [(65_520, Hint("Q4_1", 320)), (34_480, Hint("Q4_1", 320))]
+
+
+def test_small_tensors_share_blocks() -> None:
+    sizes = [
+        size for size, _ in cut(safetensors({str(i): ("U8", [999], bytes(999)) for i in range(600)}), 1 << 20)
+    ]
+    assert max(sizes) <= 3 * SMALL
+    assert len(sizes) < 10
+
+
+def test_stored_members_of_zip_archives() -> None:
+    hints = [hint for _, hint in cut(content("npz"), 1 << 20)]
+    assert hints == [None, Hint("F32", 300), None, Hint("F16", 0), None]
+    compressed = io.BytesIO()
+    np.savez_compressed(compressed, large=LARGE, noise=rng.bytes(90_000))
+    assert {hint for _, hint in cut(compressed.getvalue(), 1 << 20)} == {None}
+
+
+def test_small_content_is_not_looked_at() -> None:
+    assert cut(npy(LARGE[:10]), 1 << 20) == [(12_128, None)]
+
+
+@pytest.mark.parametrize("name", ["safetensors", "gguf", "npy", "npz"])
+def test_recognised_by_their_first_bytes(name: str) -> None:
+    assert is_for_tensors(content(name)[:64])
+    assert not is_for_tensors(content("text")[:64])
+
+
+@pytest.mark.parametrize("name", ["safetensors", "gguf", "npy", "npz", "text"])
+@pytest.mark.parametrize("block_size", [1, 29, 31, 1000, 65_537, 1 << 20])
+def test_all_content_is_in_some_block(name: str, block_size: int) -> None:
+    data = content(name)[: 4000 if block_size < 100 else None]
+    assert max(size for size, _ in cut(data, block_size)) <= block_size
+
+
+@pytest.mark.parametrize("name", ["safetensors", "npz"])
+@settings(max_examples=20)
+@given(pieces=st.lists(st.integers(1, 200_000), max_size=8))
+def test_archives_do_not_depend_on_how_content_comes(name: str, pieces: list[int]) -> None:
+    data = content(name)
+    sink = io.BytesIO()
+    with nczip.Writer(sink, 1, block_size=150_000, threads=2) as writer:
+        rest = memoryview(data)
+        for size in pieces:
+            writer.write(rest[:size])
+            rest = rest[size:]
+        writer.write(rest)
+    assert sink.getvalue() == nczip.compress(data, 1, block_size=150_000)
+    assert nczip.decompress(sink.getvalue()) == data
+
+
+@pytest.mark.parametrize("level", [7, 8, 9])
+def test_no_language_model_runs_on_tensors(level: int) -> None:
+    data = content("npz")
+    assert nczip.compress(data, level) == nczip.compress(data, 6)
+    assert nczip.compress(data, level, block_size=100_000) == nczip.compress(data, 6, block_size=100_000)
