@@ -105,6 +105,12 @@ def logits(model: LanguageModel, window: int, tokens: Buffer, together: int = 64
     of 16.
     """
 
+def pack_intervals(intervals: Buffer) -> bytes:
+    """What codes ``intervals`` (uint32 [n, 2]: left end and width in units of 2^-24) one after the other.
+
+    Raises ValueError for one that does not lie in [0, 2^24).
+    """
+
 class LanguageModel:
     """The arrays of a model file (formats/ncm.md), kept alive and put together.
 

@@ -217,6 +217,16 @@ void define_language(nb::module_& m) {
     }
     return nb::steal<nb::bytes>(out);
   }, "model"_a, "window"_a, "tokens"_a, "together"_a = 64);
+  m.def("pack_intervals", [](nb::handle intervals) {
+    const Buffer in(intervals);
+    const auto* ends = reinterpret_cast<const uint32_t*>(in.data());
+    const size_t count = in.size() / 8;
+    for (size_t i = 0; i < count; ++i)
+      if (!ends[2 * i + 1] || uint64_t{ends[2 * i]} + ends[2 * i + 1] > uint64_t{1} << 24)
+        throw nb::value_error("an interval that does not lie in [0, 2^24)");
+    std::vector<uint8_t> packed(4 * (count + 2));
+    return nb::bytes(packed.data(), ncz::core().pack_intervals(ends, count, packed.data()));
+  }, "intervals"_a);
 
   nb::class_<LanguageModel>(m, "LanguageModel")
       .def(nb::init<nb::dict, nb::list, nb::dict>(), "architecture"_a, "attention"_a, "tensors"_a);

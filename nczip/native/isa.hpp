@@ -81,6 +81,8 @@ struct Core {
   size_t (*language_memory)(const LanguageModel&, LanguageConfig, size_t raw_size, size_t together);
   // Logits in bits after each of these tokens: vocabulary of them a token. For tests and reports.
   void (*logits)(const LanguageModel&, size_t window, const uint32_t* tokens, size_t count, size_t together, float* out);
+  // What codes these intervals, each its left end and its width; takes room for 4 (count + 2) bytes, returns its size.
+  size_t (*pack_intervals)(const uint32_t* intervals, size_t count, uint8_t* packed);
   size_t knowledge_size;   // bytes
   size_t knowledge_lines;  // at its start, 64 bytes each
 };

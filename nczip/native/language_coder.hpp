@@ -41,11 +41,8 @@ class DirectCoder {
   template <typename Coder>
   size_t code(const Vocabulary& vocabulary, TokenSums sums, size_t token, Coder& coder) {
     const uint64_t all = sums[vocabulary.size];
-    int shift = 0;
-    while (all >> shift >> 40) ++shift;
-    const auto cum = [&](size_t i) {
-      return static_cast<uint32_t>((sums[i] >> shift) * (kTotal - vocabulary.size) / (all >> shift) + i);
-    };
+    const int shift = cut_bits(all);
+    const auto cum = [&](size_t i) { return cumulative(sums[i], all, shift, vocabulary.size, i); };
     if constexpr (std::is_same_v<Coder, RangeDecoder>) {
       const uint32_t point = coder.peek();
       size_t low = 0, high = vocabulary.size;  // cum(low) <= point < cum(high)

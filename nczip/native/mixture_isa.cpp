@@ -86,10 +86,18 @@ void logits(const LanguageModel& model, size_t window, const uint32_t* tokens, s
   }
 }
 
+size_t pack_intervals(const uint32_t* intervals, size_t count, uint8_t* packed) {
+  RangeEncoder coder;
+  for (size_t i = 0; i < count; ++i) coder.encode(intervals[2 * i], intervals[2 * i + 1]);
+  const Packed bytes = coder.finish();
+  if (bytes.size) std::memcpy(packed, bytes.data, bytes.size);
+  return bytes.size;
+}
+
 }  // namespace
 
 extern const Core kCore;
 const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, language_encoder,
-                    language_decoder, language_memory, logits, Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
+                    language_decoder, language_memory, logits, pack_intervals, Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
 
 }  // namespace ncz::inline NCZ_ISA

@@ -9,19 +9,17 @@
 #include <cstring>
 
 #include "array.hpp"
+#include "language_arithmetic.hpp"
 #include "vec.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
-inline constexpr float kLog2E = 0x1.715476p+0f;
 inline constexpr size_t kPanelRows = kLanes;
-inline constexpr float kWeightMax = 127.0f;
-inline constexpr int kActivationMax = 2047;  // 2047 * 127 * columns has to stay below 2^31
 
-// Nearest integer, ties to even, of |x| < 2^22.
-inline Vec nearest(Vec x) { return (x + broadcast(12582912.0f)) - broadcast(12582912.0f); }
-// What is no number, or too large for one, becomes a large one: hostile weights must not reach conversions.
-inline Vec finite(Vec x) { return max(min(x, broadcast(0x1p60f)), broadcast(-0x1p60f)); }
+template <>
+NCZ_LANES Vec real<Vec>(float x) {
+  return broadcast(x);
+}
 
 inline float largest(Vec x) {
   alignas(64) float lane[kLanes];
@@ -29,18 +27,6 @@ inline float largest(Vec x) {
   for (int width = kLanes / 2; width > 0; width /= 2)
     for (int i = 0; i < width; ++i) lane[i] = lane[i] > lane[i + width] ? lane[i] : lane[i + width];
   return lane[0];
-}
-inline Vec magnitude(Vec x) { return max(x, broadcast(0.0f) - x); }
-
-// How reals become integers of -most to most, and back.
-struct Scaling {
-  float unit;    // of an integer
-  float factor;  // of a real, before it is rounded
-};
-// By the largest magnitude; what is next to nothing becomes 0.
-inline Scaling scaling(float largest, float most) {
-  if (!(largest > 0x1p-100f)) return {0.0f, 0.0f};
-  return {largest / most, most / largest};
 }
 inline Scaling scaling(const float* x, size_t size, float most) {
   Vec top = broadcast(0.0f);
@@ -62,7 +48,7 @@ class Activations {
   void quantise(size_t row, const float* x) {
     const auto [unit, factor] = scaling(x, columns_, static_cast<float>(kActivationMax));
     scale_[row] = unit;
-    for (size_t i = 0; i < columns_; i += kLanes) put(row, i, nearest(finite(load(x + i)) * broadcast(factor)));
+    for (size_t i = 0; i < columns_; i += kLanes) put(row, i, whole(load(x + i), factor));
     complete(row, columns_);
   }
   // Sixteen whole numbers of -2048..8191 at a column.
@@ -138,10 +124,10 @@ inline void put_weight(uint8_t* to, float whole) { *to = static_cast<uint8_t>(st
 // Makes a row of reals, a multiple of 16; returns the unit of its integers.
 inline float put_row(uint8_t* row, const float* x, size_t columns) {
   const auto [unit, factor] = scaling(x, columns, kWeightMax);
-  alignas(64) float whole[kLanes];
+  alignas(64) float lane[kLanes];
   for (size_t i = 0; i < columns; i += kLanes) {
-    store(whole, nearest(finite(load(x + i)) * broadcast(factor)));
-    for (size_t j = 0; j < kLanes; ++j) put_weight(row + (i + j) / 4 * 64 + j % 4, whole[j]);
+    store(lane, whole(load(x + i), factor));
+    for (size_t j = 0; j < kLanes; ++j) put_weight(row + (i + j) / 4 * 64 + j % 4, lane[j]);
   }
   return unit;
 }

@@ -16,8 +16,6 @@ namespace ncz::inline NCZ_ISA {
 // every token that comes, down the gradient of its code length.
 class TokenWeights {
  public:
-  static constexpr float kTop = 0x1p28f;
-
   TokenWeights(const LanguageModel& model, float rate)
       : size_(model.vocabulary),
         step_(rate * kLog2E),  // of logits, which are in bits
@@ -36,7 +34,7 @@ class TokenWeights {
     for (size_t i = 0; i < weight_.size(); i += kLanes) most = max(most, biased(logits, i));
     const Vec top = broadcast(largest(most));
     for (size_t i = 0; i < weight_.size(); i += kLanes)
-      store_counts(weight_.data() + i, max(exp2_pinned(biased(logits, i) - top) * broadcast(kTop), broadcast(1.0f)));
+      store_counts(weight_.data() + i, token_weight(biased(logits, i), top));
     for (size_t i = size_; i < weight_.size(); ++i) weight_[i] = 0;
     recount();
   }
@@ -82,11 +80,9 @@ class TokenWeights {
 
  private:
   static constexpr size_t kGroup = 64;
-  static constexpr float kNever = -1e30f;
 
-  // Finite before too: what has no bias but kNever has none of any size.
   Vec biased(const float* logits, size_t i) const {
-    return finite(finite(ncz::load(logits + i)) + ncz::load(bias_.data() + i));
+    return ncz::biased(ncz::load(logits + i), ncz::load(bias_.data() + i));
   }
 
   size_t size_;

@@ -18,26 +18,11 @@
 
 namespace ncz::inline NCZ_ISA {
 
-// sin and cos of a phase in 2^-32 turns: Taylor polynomials of degree 11 on a quarter turn either way.
-inline float sine(uint32_t phase) {
-  int32_t x = static_cast<int32_t>(phase);
-  if (x > 0x40000000 || x < -0x40000000) x = static_cast<int32_t>(0x80000000u - static_cast<uint32_t>(x));
-  const float t = static_cast<float>(x) * 0x1p-32f;  // turns, -0.25..0.25
-  const float q = t * t;
-  float y = q * -0x1.e3075p+3f + 0x1.507834p+5f;  // (2 pi)^11 / 11!, ...
-  y = y * q + -0x1.32d2ccp+6f;
-  y = y * q + 0x1.466bc6p+6f;
-  y = y * q + -0x1.4abbcep+5f;
-  y = y * q + 0x1.921fb6p+2f;
-  return y * t;
-}
-inline float cosine(uint32_t phase) { return sine(phase + 0x40000000u); }
-
 // Keys and values of one block, layer by layer: a ring of the last positions, after the first few, which always stay.
 class KeyValueCache {
  public:
-  static constexpr size_t kSinks = 4;
-  static constexpr size_t kSinkSlots = kPanelRows;  // a panel of their own
+  static constexpr size_t kSinks = kSinkPositions;
+  static_assert(kSinkSlots == kPanelRows);
   static constexpr int32_t kEmpty = 0x7fffffff;
 
   // window: positions that a token sees, a multiple of 16; most: tokens that pass at a time; length: tokens ever.
@@ -93,10 +78,10 @@ class KeyValueCache {
     scales_[head * 2 * slots() + slot] = put_row(row_of(keys, dims_, slot), key, dims_);
     const auto [unit, factor] = scaling(value, dims_, kWeightMax);
     scales_[(head * 2 + 1) * slots() + slot] = unit;
-    alignas(64) float whole[kLanes];
+    alignas(64) float lane[kLanes];
     for (size_t i = 0; i < dims_; i += kLanes) {
-      ncz::store(whole, nearest(finite(load(value + i)) * broadcast(factor)));
-      for (size_t j = 0; j < kLanes; ++j) put_weight(to_values + i * slots() + j * 4, whole[j]);
+      ncz::store(lane, whole(load(value + i), factor));
+      for (size_t j = 0; j < kLanes; ++j) put_weight(to_values + i * slots() + j * 4, lane[j]);
     }
   }
 
@@ -172,7 +157,7 @@ class Transformer {
     const size_t panels = (m_.vocabulary + kLanes - 1) / kLanes;
     multiply({m_.head.panels, kPanelRows * m_.hidden}, 0, panels, m_.hidden, a, first, first + rows,
              [=, &a](size_t row, size_t panel, Vec sum) __attribute__((always_inline)) {
-               const Vec x = sum * broadcast(a.scale(row) * kLog2E) * load(row_scale + panel * kLanes);
+               const Vec x = ncz::product(sum, broadcast(a.scale(row) * kLog2E), load(row_scale + panel * kLanes));
                store(out + (row - first) * pitch + panel * kLanes, x);
              });
   }
@@ -189,7 +174,7 @@ class Transformer {
     const uint8_t* const from = row_of(m_.embedding.panels, m_.hidden, token);
     float* const to = residual_.data() + row * m_.hidden;
     const float scale = m_.embedding.scale[token];
-    for (size_t i = 0; i < m_.hidden; ++i) to[i] = weight_of(from, i) * scale * m_.embedding_scale;
+    for (size_t i = 0; i < m_.hidden; ++i) to[i] = embedded(weight_of(from, i), scale, m_.embedding_scale);
   }
 
   // cos and sin for each row, of its own position and of the one from which it sees the first tokens.
@@ -213,8 +198,8 @@ class Transformer {
     const size_t pairs = m_.head_dim / 2;
     for (size_t j = 0; j < pairs; ++j) {
       const float a = x[j], b = x[pairs + j];
-      out[j] = a * phase[j] - b * phase[pairs + j];
-      out[pairs + j] = b * phase[j] + a * phase[pairs + j];
+      out[j] = turned_first(a, b, phase[j], phase[pairs + j]);
+      out[pairs + j] = turned_second(a, b, phase[j], phase[pairs + j]);
     }
   }
 
@@ -222,9 +207,8 @@ class Transformer {
   void normal(const float* x, const float* gain, size_t size, float* out) const {
     Vec squares = broadcast(0.0f);
     for (size_t i = 0; i < size; i += kLanes) squares = squares + load(x + i) * load(x + i);
-    const float mean = sum(squares) / static_cast<float>(size);
-    const Vec factor = broadcast(1.0f / std::sqrt(mean + m_.norm_eps));
-    for (size_t i = 0; i < size; i += kLanes) store(out + i, load(x + i) * factor * load(gain + i));
+    const Vec factor = broadcast(norm_factor(sum(squares), size, m_.norm_eps));
+    for (size_t i = 0; i < size; i += kLanes) store(out + i, normed(load(x + i), factor, load(gain + i)));
   }
   void normalise(const float* x, const float* gain, size_t rows) {
     for (size_t r = 0; r < rows; ++r) {
@@ -236,7 +220,7 @@ class Transformer {
   void product(const LanguageMatrix& w, const Activations& a, size_t rows, float* out, size_t pitch) const {
     multiply({w.panels, kPanelRows * w.columns}, 0, w.rows / kLanes, w.columns, a, 0, rows,
              [&w, &a, out, pitch](size_t row, size_t panel, Vec sum) __attribute__((always_inline)) {
-               Vec y = sum * broadcast(a.scale(row)) * load(w.scale + panel * kLanes);
+               Vec y = ncz::product(sum, broadcast(a.scale(row)), load(w.scale + panel * kLanes));
                if (w.bias) y = y + load(w.bias + panel * kLanes);
                store(out + row * pitch + panel * kLanes, y);
              });
@@ -252,17 +236,10 @@ class Transformer {
   }
   void gated(const LanguageMatrix& w, size_t rows) {
     product(w, in_hidden_, rows, wide_.data(), 2 * m_.ffn);
-    const Vec one = broadcast(1.0f), zero = broadcast(0.0f);
     for (size_t r = 0; r < rows; ++r) {
       float* const x = wide_.data() + r * 2 * m_.ffn;
-      for (size_t i = 0; i < m_.ffn; i += kLanes) {  // panels of gates and of what they let through take turns
-        const Vec gate = load(x + 2 * i), value = load(x + 2 * i + kLanes);
-        Vec slope = gate;
-        if (m_.gelu)  // tanh's form: x / (1 + e^(-2 sqrt(2 / pi) (x + 0.044715 x^3)))
-          slope = broadcast(0x1.988454p+0f) * (gate + broadcast(0x1.6e4e26p-5f) * gate * gate * gate);
-        const Vec open = gate / (one + exp2_pinned(zero - slope * broadcast(kLog2E)));
-        store(x + i, open * value);
-      }
+      for (size_t i = 0; i < m_.ffn; i += kLanes)  // panels of gates and of what they let through take turns
+        store(x + i, ncz::gated(load(x + 2 * i), load(x + 2 * i + kLanes), m_.gelu));
       in_ffn_.quantise(r, x);
     }
   }
@@ -320,8 +297,8 @@ class Transformer {
     const auto score = [&](const Activations& a, size_t begin, size_t end) {
       multiply(cache.keys(head), begin, end, dims, a, 0, rows,
                [=, &a](size_t row, size_t panel, Vec sum) __attribute__((always_inline)) {
-                 const Vec score = sum * broadcast(a.scale(row)) * load(key_scale + panel * kLanes);
-                 store(scores + row * pitch + panel * kLanes, finite(score));
+                 const Vec bits = ncz::score(sum, broadcast(a.scale(row)), load(key_scale + panel * kLanes));
+                 store(scores + row * pitch + panel * kLanes, bits);
                });
     };
     score(slid ? sink_queries_ : queries_, 0, 1);
@@ -369,7 +346,7 @@ class Transformer {
         // Nothing of what is hidden: what lies in its slot depends on how many tokens pass at a time.
         const Vec seen = min(max(load(s + i) + between, zero), one);
         const Vec e = exp2_pinned(load(s + i) - top) * seen;
-        some = some + nearest(e * broadcast(0x1p17f));
+        some = some + counted(e);
         const Vec weighted = e * load(value_scale + i);
         store(s + i, weighted);
         heaviest = max(heaviest, weighted);
@@ -379,9 +356,9 @@ class Transformer {
     }
     const float heavy = largest(heaviest);
     float unit = weigh(s, slots, row, scaling(heavy, kFinest));
-    if (weights_.sum(row) > 1 << 24)
-      unit = weigh(s, slots, row, scaling(heavy, kFinest * (kMostWeight / static_cast<float>(weights_.sum(row)))));
-    return unit / (static_cast<float>(static_cast<int32_t>(total)) * 0x1p-17f);
+    if (weights_.sum(row) > kMostWeights)
+      unit = weigh(s, slots, row, scaling(heavy, fewer_weights(weights_.sum(row))));
+    return attention_unit(unit, total);
   }
 
   // The weights as integers; returns the unit that they are in.
@@ -391,9 +368,6 @@ class Transformer {
     return scaling.unit;
   }
 
-  static constexpr float kHidden = -0x1p100f;    // bits; scores that are seen are -2^60..2^60
-  static constexpr float kFinest = 8191.0f;      // the largest attention weight
-  static constexpr float kMostWeight = 16760000.0f;  // of all together: 127 times as much is below 2^31
   static constexpr size_t kExact = 64 * kLanes;  // so many counts of at most 2^17 have sums that binary32 holds
 
   const LanguageModel& m_;

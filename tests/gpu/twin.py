@@ -1,0 +1,106 @@
+"""The kernels on the CPU (cuda/twin.hpp), as a device for what runs them on CUDA."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nczip.device.launching import Address, Array, DeviceError, DeviceMemoryError, Launch, Program
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [*ROOT.glob("cuda/*"), *ROOT.glob("nczip/native/*.hpp"), Path(__file__).with_suffix(".cpp")]
+FLAGS = [
+    *("-std=c++20", "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fno-fast-math", "-U_FORTIFY_SOURCE"),
+    *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-DNCZ_TWIN", "-DNCZ_ISA=twin_isa"),
+    *(f"-I{ROOT / 'cuda'}", f"-I{ROOT / 'nczip/native'}"),
+]
+SHARED = 227 << 10  # bytes: of an H100
+
+
+@functools.cache
+def library(head_dim: int) -> ctypes.PyDLL:
+    """The kernels for one size of a head, compiled if they have changed."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("needs g++")
+    built = ROOT / "build" / f"twin-{head_dim}.so"
+    if not built.exists() or built.stat().st_mtime < max(path.stat().st_mtime for path in SOURCES):
+        built.parent.mkdir(exist_ok=True)
+        fresh = built.with_suffix(f".{os.getpid()}")
+        source = str(Path(__file__).with_suffix(".cpp"))
+        subprocess.run([compiler, *FLAGS, f"-DNCZ_HEAD_DIM={head_dim}", source, "-o", str(fresh)], check=True)
+        fresh.replace(built)
+    return ctypes.PyDLL(str(built))  # which holds the interpreter's lock: the twin has one of everything
+
+
+class Twin:
+    """A device whose memory is Python's. ``memory``: bytes that it has; ``lasts``: runs until it vanishes."""
+
+    name = "twin"
+
+    def __init__(self, memory: int = 1 << 30, shared: int = SHARED, lasts: int | None = None) -> None:
+        self.memory, self.shared, self.lasts = memory, shared, lasts
+        self.used = 0
+        self.launches = 0
+        self._held: dict[Address, Array] = {}
+        self._library: ctypes.PyDLL | None = None
+        self._lock = threading.Lock()
+
+    def free_memory(self) -> int:
+        return self.memory - self.used
+
+    def most_shared(self) -> int:
+        return self.shared
+
+    def load(self, head_dim: int) -> None:
+        self._library = library(head_dim)
+
+    def allocate(self, size: int) -> Address:
+        if size > self.free_memory():
+            raise DeviceMemoryError("the twin has not enough memory")
+        raw = np.full(size + 256, 0x7F, np.uint8)  # nothing to rely on
+        address = -(-raw.ctypes.data // 256) * 256
+        self._held[address] = raw
+        self.used += size + 256
+        return address
+
+    def free(self, address: Address) -> None:
+        self.used -= len(self._held.pop(address))
+
+    def upload(self, address: Address, data: Array) -> None:
+        data = np.ascontiguousarray(data)
+        ctypes.memmove(address, data.ctypes.data, data.nbytes)
+
+    def download(self, address: Address, data: Array) -> None:
+        assert data.flags.c_contiguous
+        ctypes.memmove(data.ctypes.data, address, data.nbytes)
+
+    def run(self, program: Program) -> None:
+        if self.lasts is not None:
+            self.lasts -= 1
+            if self.lasts < 0:
+                raise DeviceError("the twin has vanished")
+        with self._lock:
+            for launch in program.launches:
+                self._launch(launch)
+
+    def wait(self) -> None:
+        pass
+
+    def _launch(self, launch: Launch) -> None:
+        assert self._library is not None
+        assert launch.shared <= self.shared
+        self.launches += 1
+        count = len(launch.arguments)
+        arguments = (ctypes.c_void_p * count)(*(ctypes.addressof(one) for one in launch.arguments))
+        grid = (ctypes.c_uint * 3)(*launch.grid)
+        name = launch.kernel.encode()
+        assert self._library.twin_launch(name, grid, launch.threads, launch.shared, arguments) == 0
