@@ -44,17 +44,17 @@ struct Operands {  // of one lane, at one meeting of its warp
 };
 enum class Waits { kNothing, kWarp, kBlock, kDone };
 
-struct Fiber {
-  ucontext_t first;
+struct Fiber {  // which begins once, and then runs its part of one block after another
   jmp_buf here;
   bool began = false;
   Waits waits = Waits::kNothing;
   unsigned meetings = 0;
-  std::vector<char> stack = std::vector<char>(kStack);
+  std::vector<char> stack;
 };
 
-inline std::vector<Fiber> fibers;
-inline std::vector<Operands> operands;  // [thread][meeting % 2]: nobody is two meetings ahead
+constexpr unsigned kThreads = 1024;  // of a block, at most
+inline Fiber fibers[kThreads];
+inline Operands operands[2 * kThreads];  // [thread][meeting % 2]: nobody is two meetings ahead
 inline unsigned current;
 inline jmp_buf scheduler;
 inline void (*body)(void*);
@@ -71,9 +71,10 @@ inline void wait(Waits what) {
   if (!_setjmp(fiber.here)) _longjmp(scheduler, 1);
 }
 inline void enter() {
-  body(body_arguments);
-  fibers[current].waits = Waits::kDone;
-  _longjmp(scheduler, 1);
+  for (;;) {
+    body(body_arguments);
+    wait(Waits::kDone);
+  }
 }
 inline void resume(unsigned thread) {
   Fiber& fiber = fibers[thread];
@@ -82,31 +83,32 @@ inline void resume(unsigned thread) {
   if (_setjmp(scheduler)) return;
   if (fiber.began) _longjmp(fiber.here, 1);
   fiber.began = true;
-  getcontext(&fiber.first);
-  fiber.first.uc_stack.ss_sp = fiber.stack.data();
-  fiber.first.uc_stack.ss_size = fiber.stack.size();
-  fiber.first.uc_link = nullptr;
-  makecontext(&fiber.first, enter, 0);
-  setcontext(&fiber.first);
+  fiber.stack.resize(kStack);
+  ucontext_t first;
+  getcontext(&first);
+  first.uc_stack.ss_sp = fiber.stack.data();
+  first.uc_stack.ss_size = fiber.stack.size();
+  first.uc_link = nullptr;
+  makecontext(&first, enter, 0);
+  setcontext(&first);
 }
 
 // Until all of the block's threads have returned.
 inline void run_block() {
   const unsigned threads = block.x;
-  if (fibers.size() < threads) fibers.resize(threads), operands.resize(2 * threads);
-  for (unsigned i = 0; i < threads; ++i) fibers[i].began = false, fibers[i].meetings = 0;
+  for (unsigned i = 0; i < threads; ++i) fibers[i].waits = Waits::kNothing, fibers[i].meetings = 0;
   for (;;) {
     unsigned done = 0;
     for (unsigned warp = 0; warp < threads; warp += kLanes) {
       const unsigned end = warp + kLanes < threads ? warp + kLanes : threads;
-      if (fibers[warp].began && fibers[warp].waits == Waits::kDone) {
+      if (fibers[warp].waits == Waits::kDone) {
         done += end - warp;
         continue;
       }
       Waits what;
       do {
         for (unsigned i = warp; i < end; ++i) {
-          if (fibers[i].began && fibers[i].waits == Waits::kDone) continue;
+          if (fibers[i].waits == Waits::kDone) continue;
           resume(i);
         }
         what = fibers[warp].waits;

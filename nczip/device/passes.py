@@ -1,11 +1,12 @@
-"""Passes of a language model over tokens of many blocks: the buffers they need, and the kernels in their order.
+"""Passes of a language model over tokens of many blocks: their buffers, and the kernels in their order.
 
 A stretch is tokens at consecutive positions of one block. Every pass has room for ``stretches`` of them with
-``length`` tokens each; a stretch says which block it belongs to, so that few blocks can go on in a small pass.
+``length`` tokens each; a stretch says which block it belongs to, so that few can go on in a small pass.
 """
 
 from __future__ import annotations
 
+import copy
 import ctypes
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,7 +37,6 @@ ADMISSION = np.dtype(
     [("packed", "<u8"), ("packed_size", "<u4"), ("size", "<u4"), ("block", "<u4"), ("padding", "<u4")]
 )
 RAN_OUT = np.uint32(1 << 31)
-ROUNDED = 256  # bytes: what an allocation is a multiple of, about
 
 
 def slots(window: int, length: int) -> int:
@@ -57,18 +57,13 @@ class Shape:
 class Caches:
     """Keys and values of every block, and what decoding knows of it."""
 
-    def __init__(self, weights: Weights, shape: Shape) -> None:
-        self.memory = Memory(weights.device)
+    def __init__(self, weights: Weights, shape: Shape, memory: Memory) -> None:
         self.shape = shape
         self.slots = slots(shape.window, shape.length)
         self.head_bytes = head_bytes(weights, self.slots)
         self.layer_bytes = shape.blocks * weights.kv_heads * self.head_bytes
-        try:
-            self.address = self.memory.piece(len(weights.layers) * self.layer_bytes)
-            self.decoding = self.memory.piece(shape.blocks * DECODING.itemsize)
-        except BaseException:
-            self.memory.free()
-            raise
+        self.address = memory.piece(len(weights.layers) * self.layer_bytes)
+        self.decoding = memory.piece(shape.blocks * DECODING.itemsize)
 
 
 def head_bytes(weights: Weights, count: int) -> int:
@@ -103,39 +98,41 @@ def fixed_bytes(weights: Weights) -> int:
 class Passes:
     """The buffers of passes over ``stretches`` blocks of ``caches``."""
 
-    def __init__(self, weights: Weights, caches: Caches, stretches: int) -> None:
+    def __init__(self, weights: Weights, caches: Caches, stretches: int, memory: Memory) -> None:
         self.weights, self.caches = weights, caches
         self.device: Device = weights.device
         self.stretches, self.length, self.room = stretches, caches.shape.length, caches.shape.room
         self.rows = stretches * self.length
-        self.memory = Memory(self.device)
-        w, piece = weights, self.memory.piece
+        w, piece = weights, memory.piece
         attended = w.heads * w.head_dim
         filled = -(-self.rows // VECTORS) * VECTORS
         depth = 32 * max(tiles(size) for size in (w.hidden, attended, w.ffn))
         # A part of the logits is of whole stretches, and begins with a tile of columns.
         self.part = min(stretches, max(VECTORS, LOGIT_ROWS // self.length // VECTORS * VECTORS))
-        try:
-            self.token = self.memory.holding(np.zeros(self.rows, np.uint32))
-            self.block = self.memory.holding(np.arange(stretches, dtype=np.uint32))
-            self.first = self.memory.holding(np.zeros(stretches, np.uint32))
-            self.count = self.memory.holding(np.zeros(stretches, np.uint32))
-            self.residual = piece(self.rows * w.hidden * 4)
-            self.wide = piece(self.rows * wide(w) * 4)
-            self.attended = piece(self.rows * attended * 4)
-            self.columns = piece(filled * depth * 2)
-            self.scale = piece(filled * 4)
-            self.queries = piece(self.rows * w.heads * tiles(w.head_dim) * 128)
-            self.query_scale = piece(self.rows * w.heads * 8)
-            self.logit_pitch = w.head.rows * 16
-            self.logits = piece(self.part * self.length * self.logit_pitch * 4)
-            self.ask = piece(stretches * self.room * 8)
-            self.asks = self.memory.holding(np.zeros(stretches, np.uint32))
-            self.made = piece(stretches * self.room * 8)  # intervals, or tokens
-            self.mades = self.memory.holding(np.zeros(stretches, np.uint32))
-        except BaseException:
-            self.memory.free()
-            raise
+        self.token = memory.holding(np.zeros(self.rows, np.uint32))
+        self.block = memory.holding(np.arange(stretches, dtype=np.uint32))
+        self.first = memory.holding(np.zeros(stretches, np.uint32))
+        self.count = memory.holding(np.zeros(stretches, np.uint32))
+        self.residual = piece(self.rows * w.hidden * 4)
+        self.wide = piece(self.rows * wide(w) * 4)
+        self.attended = piece(self.rows * attended * 4)
+        self.columns = piece(filled * depth * 2)
+        self.scale = piece(filled * 4)
+        self.queries = piece(self.rows * w.heads * tiles(w.head_dim) * 128)
+        self.query_scale = piece(self.rows * w.heads * 8)
+        self.logit_pitch = w.head.rows * 16
+        self.logits = piece(self.part * self.length * self.logit_pitch * 4)
+        self.ask = piece(stretches * self.room * 8)
+        self.asks = memory.holding(np.zeros(stretches, np.uint32))
+        self.made = piece(stretches * self.room * 8)  # intervals, or tokens
+        self.mades = memory.holding(np.zeros(stretches, np.uint32))
+
+    def fewer(self, stretches: int) -> Passes:
+        """Passes over the first ``stretches`` of these, in the same buffers."""
+        some = copy.copy(self)
+        some.stretches, some.rows = stretches, stretches * self.length
+        some.part = min(self.part, stretches)
+        return some
 
     def encoding(self) -> Program:
         """A pass that ends with the intervals of what is asked for."""
@@ -304,7 +301,7 @@ class Passes:
         return 4 * queries * (self.caches.slots + 4 + self.weights.head_dim + 1)
 
     def _head(self, code: Callable[[int, int], Launch]) -> Iterator[Launch]:
-        """Logits a part of the stretches at a time, and what ``code`` (first stretch, count) does with them."""
+        """Logits, a part of the stretches at a time, and what ``code`` (first, count) does with them."""
         for first in range(0, self.stretches, self.part):
             count = min(self.part, self.stretches - first)
             rows = {"first": first * self.length, "rows": count * self.length}

@@ -64,7 +64,7 @@ class Twin:
         self._library = library(head_dim)
 
     def allocate(self, size: int) -> Address:
-        if size > self.free_memory():
+        if size > self.memory - self.used:
             raise DeviceMemoryError("the twin has not enough memory")
         raw = np.full(size + 256, 0x7F, np.uint8)  # nothing to rely on
         address = -(-raw.ctypes.data // 256) * 256

@@ -1,0 +1,1 @@
+"""The batched path of level 7: many blocks side by side on a GPU, the same archives."""

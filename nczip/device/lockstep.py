@@ -1,0 +1,385 @@
+"""Many blocks through the model side by side: which are in flight, how far each is, and when the next begins.
+
+A block goes into a free cache as soon as there is one, and out of it when its last token is known, so that
+blocks of any length keep a device busy. The next block is asked for only then: what comes in waits with
+whoever makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nczip import _core
+from nczip.device.launching import Array, DeviceMemoryError, Memory, Program
+from nczip.device.passes import (
+    ADMISSION,
+    RAN_OUT,
+    Caches,
+    Passes,
+    Shape,
+    block_bytes,
+    fixed_bytes,
+)
+from nczip.device.weights import Weights
+from nczip.errors import CorruptError
+
+ENCODED_ROWS = 4096  # of a pass that encodes: enough to keep all of a large GPU busy
+ENCODED_LENGTH = 32  # tokens of a block in it
+DECODED_BLOCKS = 4096  # at most: their steps wait for the memory that holds their caches
+PASSES = 32  # between two looks at what was decoded
+MEMORY_SHARE = 0.9  # of what is free
+LEAST_STRETCHES = 32  # of a pass: fewer are hardly faster
+
+RAN_OUT_SENTENCE = "the packed bytes end before the content"  # as the core says it
+OVERRAN_SENTENCE = "the packed bytes end inside a token"
+
+
+@dataclass(slots=True)
+class _Encoding:
+    """A block on its way in. ``rows`` [n]: at which position each of its ``tokens`` is foretold."""
+
+    number: int
+    tokens: Array
+    inputs: Array
+    rows: Array
+    coded: int = 0
+    intervals: list[Array] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Decoding:
+    """A block on its way out; ``guesses`` are the inputs that are expected, if any are."""
+
+    number: int
+    size: int
+    tokens: list[Array] = field(default_factory=list)
+
+
+class Lockstep:
+    """Caches for as many blocks as ``blocks`` or the memory allow, and passes over all of them.
+
+    ``length``: tokens of a block in one pass; ``room``: tokens that are coded until somebody looks;
+    ``packed``: bytes that a block to be decoded has at most.
+    """
+
+    def __init__(
+        self, weights: Weights, window: int, blocks: int, *, length: int, room: int, packed: int = 0
+    ) -> None:
+        self.weights = weights
+        self.device = weights.device
+        self.length, self.room, self.most_packed = length, room, packed
+        free = int(self.device.free_memory() * MEMORY_SHARE) - fixed_bytes(weights)
+        each = block_bytes(weights, Shape(1, length, room, window)) + packed
+        self.blocks = min(blocks, max(1, free // each))
+        while True:
+            try:
+                self._allocate(Shape(self.blocks, length, room, window))
+                return
+            except DeviceMemoryError:  # others take memory too, and it comes in pieces
+                if self.blocks == 1:
+                    raise
+                self.blocks //= 2
+
+    def _allocate(self, shape: Shape) -> None:
+        self.memory = Memory(self.device)
+        try:
+            self.packed = self.memory.piece(shape.blocks * self.most_packed)
+            self.caches = Caches(self.weights, shape, self.memory)
+            self.passes = Passes(self.weights, self.caches, shape.blocks, self.memory)
+        except BaseException:
+            self.memory.free()
+            raise
+
+    def _bring(self, block: int, packed: bytes, size: int) -> tuple[int, int, int, int, int]:
+        """The packed bytes of a block go to their place; returns what admits it."""
+        if len(packed) > self.most_packed:
+            raise ValueError("packed bytes beyond what was said to be the most")
+        at = block * self.most_packed
+        self.device.upload(self.packed + at, np.frombuffer(packed, np.uint8))
+        return at, len(packed), size, block, 0
+
+    def close(self) -> None:
+        self.memory.free()
+
+    def __enter__(self) -> Lockstep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def encoder(weights: Weights, window: int, blocks: int, length: int = ENCODED_LENGTH) -> Encoder:
+    """For up to so many blocks: as many side by side as a pass has rows for."""
+    count = max(1, min(blocks, ENCODED_ROWS // length))
+    return Encoder(weights, window, count, length=length, room=2 * length)
+
+
+class Encoder(Lockstep):
+    """Blocks of tokens to packed bytes."""
+
+    def encode(self, blocks: Iterable[Array]) -> Iterator[tuple[int, bytes]]:
+        """The packed bytes of blocks, each given as its tokens (uint32), as they get done, with its number."""
+        program = self.passes.encoding()
+        source = iter(enumerate(blocks))
+        flying: list[_Encoding | None] = [None] * self.blocks
+        pending: list[
+            tuple[_Encoding, int, int]
+        ] = []  # what the pass before was asked: block, stretch, count
+        ready: list[tuple[int, bytes]] = []
+        while True:
+            ready += self._admit(source, flying)
+            asked = self._plan(flying)
+            results = self._results() if pending else None
+            if asked:
+                self._upload()
+                self.device.run(program)
+            if results is not None:
+                going_on = {block.number for block, _, _ in asked}
+                for block, stretch, count in pending:
+                    block.intervals.append(results[stretch, :count].copy())
+                    if block.number not in going_on:
+                        intervals = np.concatenate(block.intervals)
+                        ready.append((block.number, _core.pack_intervals(intervals.data)))
+            pending = asked
+            yield from ready
+            ready = []
+            if not asked:
+                return
+
+    def _admit(
+        self, source: Iterator[tuple[int, Array]], flying: list[_Encoding | None]
+    ) -> list[tuple[int, bytes]]:
+        """Fills free caches; returns what was empty."""
+        empty = []
+        for place, block in enumerate(flying):
+            if block is not None and block.coded < len(block.tokens):
+                continue
+            flying[place] = None
+            while (following := next(source, None)) is not None:
+                number, tokens = following
+                if len(tokens):
+                    flying[place] = self._begin(number, np.asarray(tokens, np.uint32))
+                    break
+                empty.append((number, b""))
+        return empty
+
+    def _begin(self, number: int, tokens: Array) -> _Encoding:
+        heard = ~self.weights.silent[tokens]
+        inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], tokens[heard]]).astype(np.uint32)
+        return _Encoding(number, tokens, inputs, np.cumsum(heard) - heard)
+
+    def _plan(self, flying: Sequence[_Encoding | None]) -> list[tuple[_Encoding, int, int]]:
+        """What the next pass is asked: of each block the next tokens, as far as rows and room go."""
+        self._token = np.zeros((self.blocks, self.length), np.uint32)
+        self._first = np.zeros(self.blocks, np.uint32)
+        self._count = np.zeros(self.blocks, np.uint32)
+        self._ask = np.zeros((self.blocks, self.room, 2), np.uint32)
+        self._asks = np.zeros(self.blocks, np.uint32)
+        asked = []
+        for stretch, block in enumerate(flying):
+            if block is None:
+                continue
+            begin, first = block.coded, int(block.rows[block.coded])
+            end = min(begin + self.room, int(np.searchsorted(block.rows, first + self.length)))
+            count = int(block.rows[end - 1]) - first + 1
+            self._token[stretch, :count] = block.inputs[first : first + count]
+            self._first[stretch], self._count[stretch] = first, count
+            self._ask[stretch, : end - begin, 0] = block.rows[begin:end] - first
+            self._ask[stretch, : end - begin, 1] = block.tokens[begin:end]
+            self._asks[stretch] = end - begin
+            block.coded = end
+            asked.append((block, stretch, end - begin))
+        return asked
+
+    def _upload(self) -> None:
+        passes = self.passes
+        for address, data in (
+            (passes.token, self._token),
+            (passes.first, self._first),
+            (passes.count, self._count),
+            (passes.ask, self._ask),
+            (passes.asks, self._asks),
+        ):
+            self.device.upload(address, data)
+
+    def _results(self) -> Array:
+        results = np.empty((self.blocks, self.room, 2), np.uint32)
+        self.device.download(self.passes.made, results)
+        return results
+
+
+def decoder(weights: Weights, window: int, blocks: int, most_packed: int) -> Decoder:
+    """For up to so many blocks, of ``most_packed`` bytes at most: as many side by side as memory allows."""
+    count = max(1, min(blocks, DECODED_BLOCKS))
+    return Decoder(weights, window, count, length=1, room=2 * PASSES, packed=most_packed)
+
+
+class Decoder(Lockstep):
+    """Packed bytes to content."""
+
+    least_stretches = LEAST_STRETCHES
+
+    def decode(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes | CorruptError]]:
+        """The contents of blocks, each given as its raw size and packed bytes, as they get done.
+
+        With its number. A damaged block gives other bytes, or CorruptError.
+        """
+        source = iter(enumerate(blocks))
+        passes, device = self.passes, self.device
+        programs: dict[int, Program] = {}
+        flying: list[_Decoding | None] = [None] * self.blocks  # by stretch
+        block = np.arange(self.blocks, dtype=np.uint32)
+        first, count, token = (np.zeros(self.blocks, np.uint32) for _ in range(3))
+        size = self.blocks  # stretches of a pass
+        more = True
+        while True:
+            admitted = []
+            for stretch in range(size if more else 0):
+                while flying[stretch] is None and more:
+                    following = next(source, None)
+                    if following is None:
+                        more = False
+                        break
+                    number, (raw_size, data) = following
+                    if raw_size == 0:
+                        yield number, b""
+                        continue
+                    flying[stretch] = _Decoding(number, raw_size)
+                    admitted.append(self._bring(int(block[stretch]), data, raw_size))
+                    first[stretch], count[stretch], token[stretch] = 0, 1, self.weights.vocabulary
+            if admitted:
+                passes.admit(np.array(admitted, ADMISSION), self.packed)
+            active = [stretch for stretch in range(size) if flying[stretch] is not None]
+            if not active:
+                return
+            smaller = size
+            while not more and smaller // 2 >= max(len(active), self.least_stretches):
+                smaller //= 2
+            if smaller < size:  # few are left: they move together
+                rest = np.setdiff1d(np.arange(self.blocks), active)
+                order = np.concatenate([np.array(active, np.int64), rest])
+                block, first, count, token = (of_each[order] for of_each in (block, first, count, token))
+                flying = [flying[stretch] for stretch in order]
+                size = smaller
+            for address, values in (
+                (passes.block, block),
+                (passes.first, first),
+                (passes.count, count),
+                (passes.token, token),
+                (passes.mades, np.zeros(self.blocks, np.uint32)),
+            ):
+                device.upload(address, values)
+            if size not in programs:
+                programs[size] = passes.fewer(size).decoding()
+            for _ in range(PASSES):
+                device.run(programs[size])
+            made = np.empty((self.blocks, self.room), np.uint32)
+            mades = np.empty(self.blocks, np.uint32)
+            for address, values in (
+                (passes.mades, mades),
+                (passes.made, made),
+                (passes.first, first),
+                (passes.count, count),
+                (passes.token, token),
+            ):
+                device.download(address, values)
+            for stretch in range(size):
+                one = flying[stretch]
+                if one is None:
+                    continue
+                one.tokens.append(made[stretch, : mades[stretch] & ~RAN_OUT].copy())
+                if count[stretch] == 0:
+                    flying[stretch] = None
+                    yield one.number, self._content(one, bool(mades[stretch] & RAN_OUT))
+
+    def _content(self, block: _Decoding, ran_out: bool) -> bytes | CorruptError:
+        content = self.weights.spell(np.concatenate(block.tokens))
+        if ran_out:
+            return CorruptError(RAN_OUT_SENTENCE)
+        return content if len(content) == block.size else CorruptError(OVERRAN_SENTENCE)
+
+
+def checker(
+    weights: Weights, window: int, blocks: int, most_packed: int, length: int = ENCODED_LENGTH // 2
+) -> Checker:
+    """For up to so many blocks. Its passes are of another shape than those that encoded."""
+    count = max(1, min(blocks, ENCODED_ROWS // length))
+    return Checker(weights, window, count, length=length, room=2 * length, packed=most_packed)
+
+
+class Checker(Lockstep):
+    """Decodes what is known already: each token is decoded as ever, but all are guessed and pass together."""
+
+    def check(self, blocks: Iterable[tuple[Array, bytes, int]]) -> Iterator[tuple[int, bool]]:
+        """Whether packed bytes give back their tokens, for blocks of (tokens, packed bytes, raw size)."""
+        source = iter(enumerate(blocks))
+        passes, device = self.passes, self.device
+        program = passes.decoding()
+        flying: list[_Checking | None] = [None] * self.blocks
+        while True:
+            admitted = []
+            for stretch in range(self.blocks):
+                while flying[stretch] is None and (following := next(source, None)) is not None:
+                    number, (tokens, data, size) = following
+                    if size == 0:
+                        yield number, data == b""
+                        continue
+                    tokens = np.asarray(tokens, np.uint32)
+                    heard = tokens[~self.weights.silent[tokens]]
+                    inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], heard]).astype(np.uint32)
+                    flying[stretch] = _Checking(number, tokens, inputs)
+                    admitted.append(self._bring(stretch, data, size))
+            if admitted:
+                passes.admit(np.array(admitted, ADMISSION), self.packed)
+            if not any(flying):
+                return
+            token = np.zeros((self.blocks, self.length), np.uint32)
+            first, count = np.zeros(self.blocks, np.uint32), np.zeros(self.blocks, np.uint32)
+            for stretch, block in enumerate(flying):
+                if block is not None:
+                    some = block.inputs[block.at : block.at + self.length]
+                    token[stretch, : len(some)] = some
+                    first[stretch], count[stretch] = block.at, len(some)
+            for address, values in (
+                (passes.token, token),
+                (passes.first, first),
+                (passes.count, count),
+                (passes.mades, np.zeros(self.blocks, np.uint32)),
+            ):
+                device.upload(address, values)
+            device.run(program)
+            made = np.empty((self.blocks, self.room), np.uint32)
+            mades = np.empty(self.blocks, np.uint32)
+            for address, values in (
+                (passes.made, made),
+                (passes.mades, mades),
+                (passes.first, first),
+                (passes.count, count),
+            ):
+                device.download(address, values)
+            for stretch, block in enumerate(flying):
+                if block is None:
+                    continue
+                some = made[stretch, : mades[stretch] & ~RAN_OUT]
+                right = not mades[stretch] & RAN_OUT and np.array_equal(
+                    some, block.tokens[block.known : block.known + len(some)]
+                )
+                block.known += len(some)
+                block.at = int(first[stretch])
+                if not right or count[stretch] == 0:
+                    flying[stretch] = None
+                    yield block.number, bool(right and block.known == len(block.tokens))
+
+
+@dataclass(slots=True)
+class _Checking:
+    """A block whose tokens are known; ``known`` of them are decoded again, ``at`` is the next position."""
+
+    number: int
+    tokens: Array
+    inputs: Array
+    known: int = 0
+    at: int = 0

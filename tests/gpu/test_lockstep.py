@@ -1,0 +1,173 @@
+"""Whole blocks of level 7 through the scheduler, with the kernels' twin as its device, against the core."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import numpy as np
+import pytest
+from tiny_transformers import SHAPES, Tiny
+from twin import Twin
+
+from nczip import _core, knowledge
+from nczip.device import lockstep
+from nczip.device.launching import DeviceError, DeviceMemoryError
+from nczip.device.weights import Weights
+from nczip.errors import CorruptError
+
+WINDOW_BITS = 6
+WINDOW = 1 << WINDOW_BITS
+SILENT = range(0x80, 0x90)  # bytes that the model has no token for
+
+
+@functools.cache
+def tiny() -> Tiny:
+    tiny = Tiny(SHAPES["llama"])
+    strings, begin = tiny.tensors["vocabulary.bytes"], tiny.tensors["vocabulary.begin"]
+    tiny.tensors["head.scale"][: tiny.shape.entries][np.isin(strings[begin[:-1]], SILENT)] = 0
+    return tiny
+
+
+@functools.cache
+def texts() -> list[np.ndarray]:
+    """Tokens of blocks, of very different lengths."""
+    silent = np.flatnonzero(tiny().tensors["head.scale"][: tiny().shape.entries] == 0).astype(np.uint32)
+    mixed = tiny().tokens(150)[1:]
+    mixed[40:44] = mixed[60] = mixed[-1] = silent[0]
+    long_run = tiny().tokens(30)[1:]
+    long_run = np.concatenate([long_run[:9], np.repeat(silent[:1], 40), long_run[9:]])
+    ragged = [tiny().tokens(count + 1)[1:] for count in (1, 90, 7, 33)]
+    return [mixed, ragged[0][:0], silent[:5], long_run, *ragged]
+
+
+@functools.cache
+def raw() -> list[bytes]:
+    strings, begin = tiny().tensors["vocabulary.bytes"].tobytes(), tiny().tensors["vocabulary.begin"]
+    return [b"".join(strings[begin[token] : begin[token + 1]] for token in tokens) for tokens in texts()]
+
+
+@functools.cache
+def packed() -> list[bytes]:
+    model = _core.LanguageModel(*tiny().arguments)
+    config = _core.language_config(7, 16, WINDOW_BITS)
+    results = []
+    for content, tokens in zip(raw(), texts(), strict=True):
+        encoder = _core.LanguageEncoder(model, config, content, tokens, knowledge.load())
+        encoder.advance(len(content))
+        results.append(encoder.finish())
+    return results
+
+
+def weights(device: Twin | None = None) -> Weights:
+    return Weights(device or Twin(), *tiny().arguments)
+
+
+MOST = 1000  # bytes of a packed block
+
+
+@pytest.mark.parametrize(("blocks", "length"), [(1, 8), (3, 1), (8, 32)])
+def test_blocks_are_packed_as_the_core_packs_them(blocks: int, length: int) -> None:
+    with lockstep.encoder(weights(), WINDOW, blocks, length) as encoder:
+        results = dict(encoder.encode(texts()))
+    assert [results[i] for i in range(len(texts()))] == packed()
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_blocks_of_the_core_are_unpacked(blocks: int) -> None:
+    device = Twin()
+    loaded = weights(device)
+    used = device.used
+    with lockstep.decoder(loaded, WINDOW, blocks, MOST) as decoder:
+        decoder.least_stretches = 1
+        results = dict(decoder.decode(zip(map(len, raw()), packed(), strict=True)))
+    assert [results[i] for i in range(len(texts()))] == raw()
+    assert device.used == used
+
+
+def test_what_was_packed_is_checked() -> None:
+    wrong = [bytearray(data) for data in packed()]
+    wrong[0][70] ^= 4
+    wrong[4] = bytearray()
+    wrong[5] = wrong[5][:20]
+    blocks = list(zip(texts(), map(bytes, wrong), map(len, raw()), strict=True))
+    with lockstep.checker(weights(), WINDOW, 3, MOST, 8) as checker:
+        results = dict(checker.check(blocks))
+    # What is cut short reads as zeros, and may be right by chance.
+    assert [results[i] for i in (0, 1, 2, 3, 5, 6, 7)] == [False, True, True, True, False, True, True]
+
+
+def test_damage_gives_other_bytes_or_an_error() -> None:
+    """The same as the core's, block by block."""
+    damaged = [b"\xff" * 300, packed()[3][:40], packed()[0], b"", b"\x17" * 99]
+    sizes = [len(raw()[0]), len(raw()[3]), 50, 300, 300]
+    model = _core.LanguageModel(*tiny().arguments)
+    config = _core.language_config(7, 16, WINDOW_BITS)
+    core = _core.LanguageDecoder(model, config, sizes, damaged, knowledge.load())
+    while not core.step(1000):
+        pass
+    with lockstep.decoder(weights(), WINDOW, 2, MOST) as decoder:
+        results = dict(decoder.decode(zip(sizes, damaged, strict=True)))
+    errors = 0
+    for number, result in results.items():
+        if isinstance(result, CorruptError):
+            errors += 1
+            with pytest.raises(ValueError, match=str(result)):
+                core.content(number)
+        else:
+            assert result == core.content(number)
+    assert errors >= 2
+
+
+def test_the_next_block_is_asked_for_when_there_is_room() -> None:
+    asked: list[int] = []
+
+    def blocks() -> itertools.chain[np.ndarray]:
+        for number, tokens in enumerate(texts() * 2):
+            asked.append(number)
+            yield tokens
+
+    with lockstep.encoder(weights(), WINDOW, 2, 8) as encoder:
+        results = encoder.encode(blocks())
+        first, _ = next(results)
+        assert first == 1  # the empty one
+        assert asked == [0, 1, 2]
+        assert [data for _, data in sorted(results)] == [packed()[0], *packed()[2:], *packed()]
+
+
+def few() -> list[tuple[int, bytes]]:
+    """Raw sizes and packed bytes of the shorter blocks."""
+    return list(zip(map(len, raw()), packed(), strict=True))[4:]
+
+
+def test_as_many_blocks_as_fit() -> None:
+    device = Twin()
+    loaded = weights(device)
+    device.memory = device.used + (1 << 21)
+    with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
+        assert 4 < decoder.blocks < 100
+        results = dict(decoder.decode(few()))
+    assert [results[i] for i in range(4)] == raw()[4:]
+    device.memory = device.used + (1 << 12)
+    with pytest.raises(DeviceMemoryError):
+        lockstep.decoder(loaded, WINDOW, 4096, MOST)
+
+
+def test_memory_that_is_less_than_it_seemed() -> None:
+    class Optimist(Twin):
+        def free_memory(self) -> int:
+            return 1 << 40
+
+    device = Optimist()
+    loaded = weights(device)
+    device.memory = device.used + (1 << 21)
+    with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
+        assert 4 < decoder.blocks < 100
+        results = dict(decoder.decode(few()))
+    assert [results[i] for i in range(4)] == raw()[4:]
+
+
+def test_a_device_that_vanishes() -> None:
+    device = Twin(lasts=20)
+    with lockstep.decoder(weights(device), WINDOW, 2, MOST) as decoder, pytest.raises(DeviceError):
+        list(decoder.decode(zip(map(len, raw()), packed(), strict=True)))
