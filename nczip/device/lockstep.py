@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from nczip import _core
-from nczip.device.launching import Array, DeviceMemoryError, Memory, Program
+from nczip.device.launching import Address, Array, DeviceMemoryError, Memory, Program
 from nczip.device.passes import (
     ADMISSION,
     RAN_OUT,
@@ -35,6 +36,28 @@ LEAST_STRETCHES = 32  # of a pass: fewer are hardly faster
 
 RAN_OUT_SENTENCE = "the packed bytes end before the content"  # as the core says it
 OVERRAN_SENTENCE = "the packed bytes end inside a token"
+
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Feed(Protocol[T_co]):
+    """Where blocks come from."""
+
+    def take(self, idle: bool) -> T_co | None:
+        """The next one. None if there is none at the moment; where nothing else is to be done (``idle``) it
+        waits for one, and None is the end."""
+
+
+class Fixed(Feed[T]):
+    """What there is from the beginning."""
+
+    def __init__(self, blocks: Iterable[T]) -> None:
+        self._blocks = iter(blocks)
+
+    def take(self, idle: bool) -> T | None:
+        return next(self._blocks, None)
 
 
 @dataclass(slots=True)
@@ -101,6 +124,14 @@ class Lockstep:
         self.device.upload(self.packed + at, np.frombuffer(packed, np.uint8))
         return at, len(packed), size, block, 0
 
+    def _upload(self, *data: tuple[Address, Array]) -> None:
+        for address, values in data:
+            self.device.upload(address, values)
+
+    def _download(self, *data: tuple[Address, Array]) -> None:
+        for address, values in data:
+            self.device.download(address, values)
+
     def close(self) -> None:
         self.memory.free()
 
@@ -120,50 +151,52 @@ def encoder(weights: Weights, window: int, blocks: int, length: int = ENCODED_LE
 class Encoder(Lockstep):
     """Blocks of tokens to packed bytes."""
 
-    def encode(self, blocks: Iterable[Array]) -> Iterator[tuple[int, bytes]]:
-        """The packed bytes of blocks, each given as its tokens (uint32), as they get done, with its number."""
+    def encode(self, feed: Feed[Array]) -> Iterator[tuple[int, bytes]]:
+        """Packed bytes of blocks, each given as its tokens (uint32), as they get done, with its number."""
         program = self.passes.encoding()
-        source = iter(enumerate(blocks))
         flying: list[_Encoding | None] = [None] * self.blocks
-        pending: list[
-            tuple[_Encoding, int, int]
-        ] = []  # what the pass before was asked: block, stretch, count
-        ready: list[tuple[int, bytes]] = []
+        pending: list[tuple[_Encoding, int, int]] = []  # what the last pass was asked: block, stretch, count
+        self._taken = 0
         while True:
-            ready += self._admit(source, flying)
+            # While that pass is under way.
+            ready = self._admit(feed, flying, idle=not pending)
             asked = self._plan(flying)
-            results = self._results() if pending else None
+            results = np.empty((self.blocks, self.room, 2), np.uint32)
+            if pending:
+                self._download((self.passes.made, results))
             if asked:
-                self._upload()
+                self._upload(*self._planned)
                 self.device.run(program)
-            if results is not None:
-                going_on = {block.number for block, _, _ in asked}
-                for block, stretch, count in pending:
-                    block.intervals.append(results[stretch, :count].copy())
-                    if block.number not in going_on:
-                        intervals = np.concatenate(block.intervals)
-                        ready.append((block.number, _core.pack_intervals(intervals.data)))
+            going_on = {block.number for block, _, _ in asked}
+            for block, stretch, count in pending:
+                block.intervals.append(results[stretch, :count].copy())
+                if block.number not in going_on:
+                    ready.append((block.number, _core.pack_intervals(np.concatenate(block.intervals).data)))
             pending = asked
             yield from ready
-            ready = []
-            if not asked:
+            if not pending and not ready:
                 return
 
     def _admit(
-        self, source: Iterator[tuple[int, Array]], flying: list[_Encoding | None]
+        self, feed: Feed[Array], flying: list[_Encoding | None], *, idle: bool
     ) -> list[tuple[int, bytes]]:
         """Fills free caches; returns what was empty."""
-        empty = []
+        empty: list[tuple[int, bytes]] = []
         for place, block in enumerate(flying):
             if block is not None and block.coded < len(block.tokens):
+                idle = False
                 continue
             flying[place] = None
-            while (following := next(source, None)) is not None:
-                number, tokens = following
-                if len(tokens):
-                    flying[place] = self._begin(number, np.asarray(tokens, np.uint32))
-                    break
-                empty.append((number, b""))
+        for place, block in enumerate(flying):
+            while block is None and (tokens := feed.take(idle and not empty)) is not None:
+                self._taken += 1
+                if not len(tokens):
+                    empty.append((self._taken - 1, b""))
+                    continue
+                flying[place] = block = self._begin(self._taken - 1, np.asarray(tokens, np.uint32))
+                idle = False
+            if block is None:
+                break
         return empty
 
     def _begin(self, number: int, tokens: Array) -> _Encoding:
@@ -173,11 +206,9 @@ class Encoder(Lockstep):
 
     def _plan(self, flying: Sequence[_Encoding | None]) -> list[tuple[_Encoding, int, int]]:
         """What the next pass is asked: of each block the next tokens, as far as rows and room go."""
-        self._token = np.zeros((self.blocks, self.length), np.uint32)
-        self._first = np.zeros(self.blocks, np.uint32)
-        self._count = np.zeros(self.blocks, np.uint32)
-        self._ask = np.zeros((self.blocks, self.room, 2), np.uint32)
-        self._asks = np.zeros(self.blocks, np.uint32)
+        token = np.zeros((self.blocks, self.length), np.uint32)
+        first_of, counts, asks = (np.zeros(self.blocks, np.uint32) for _ in range(3))
+        ask = np.zeros((self.blocks, self.room, 2), np.uint32)
         asked = []
         for stretch, block in enumerate(flying):
             if block is None:
@@ -185,30 +216,21 @@ class Encoder(Lockstep):
             begin, first = block.coded, int(block.rows[block.coded])
             end = min(begin + self.room, int(np.searchsorted(block.rows, first + self.length)))
             count = int(block.rows[end - 1]) - first + 1
-            self._token[stretch, :count] = block.inputs[first : first + count]
-            self._first[stretch], self._count[stretch] = first, count
-            self._ask[stretch, : end - begin, 0] = block.rows[begin:end] - first
-            self._ask[stretch, : end - begin, 1] = block.tokens[begin:end]
-            self._asks[stretch] = end - begin
+            token[stretch, :count] = block.inputs[first : first + count]
+            first_of[stretch], counts[stretch], asks[stretch] = first, count, end - begin
+            ask[stretch, : end - begin, 0] = block.rows[begin:end] - first
+            ask[stretch, : end - begin, 1] = block.tokens[begin:end]
             block.coded = end
             asked.append((block, stretch, end - begin))
+        at = self.passes
+        self._planned = (
+            (at.token, token),
+            (at.first, first_of),
+            (at.count, counts),
+            (at.ask, ask),
+            (at.asks, asks),
+        )
         return asked
-
-    def _upload(self) -> None:
-        passes = self.passes
-        for address, data in (
-            (passes.token, self._token),
-            (passes.first, self._first),
-            (passes.count, self._count),
-            (passes.ask, self._ask),
-            (passes.asks, self._asks),
-        ):
-            self.device.upload(address, data)
-
-    def _results(self) -> Array:
-        results = np.empty((self.blocks, self.room, 2), np.uint32)
-        self.device.download(self.passes.made, results)
-        return results
 
 
 def decoder(weights: Weights, window: int, blocks: int, most_packed: int) -> Decoder:
@@ -222,72 +244,64 @@ class Decoder(Lockstep):
 
     least_stretches = LEAST_STRETCHES
 
-    def decode(self, blocks: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes | CorruptError]]:
+    def decode(self, feed: Feed[tuple[int, bytes]]) -> Iterator[tuple[int, bytes | CorruptError]]:
         """The contents of blocks, each given as its raw size and packed bytes, as they get done.
 
         With its number. A damaged block gives other bytes, or CorruptError.
         """
-        source = iter(enumerate(blocks))
         passes, device = self.passes, self.device
         programs: dict[int, Program] = {}
         flying: list[_Decoding | None] = [None] * self.blocks  # by stretch
         block = np.arange(self.blocks, dtype=np.uint32)
         first, count, token = (np.zeros(self.blocks, np.uint32) for _ in range(3))
-        size = self.blocks  # stretches of a pass
-        more = True
+        made, mades = np.empty((self.blocks, self.room), np.uint32), np.empty(self.blocks, np.uint32)
+        taken = 0
         while True:
-            admitted = []
-            for stretch in range(size if more else 0):
-                while flying[stretch] is None and more:
-                    following = next(source, None)
-                    if following is None:
-                        more = False
-                        break
-                    number, (raw_size, data) = following
-                    if raw_size == 0:
-                        yield number, b""
-                        continue
-                    flying[stretch] = _Decoding(number, raw_size)
-                    admitted.append(self._bring(int(block[stretch]), data, raw_size))
-                    first[stretch], count[stretch], token[stretch] = 0, 1, self.weights.vocabulary
+            admitted: list[tuple[int, int, int, int, int]] = []
+            busy = any(flying)
+            for stretch in range(self.blocks):
+                if flying[stretch] is not None:
+                    continue
+                following = feed.take(not busy and not admitted)
+                if following is None:
+                    break
+                raw_size, data = following
+                flying[stretch] = _Decoding(taken, raw_size)
+                taken += 1
+                admitted.append(self._bring(int(block[stretch]), data, raw_size))
+                first[stretch], count[stretch], token[stretch] = 0, raw_size > 0, self.weights.vocabulary
             if admitted:
                 passes.admit(np.array(admitted, ADMISSION), self.packed)
-            active = [stretch for stretch in range(size) if flying[stretch] is not None]
+            active = [stretch for stretch in range(self.blocks) if flying[stretch] is not None]
             if not active:
                 return
-            smaller = size
-            while not more and smaller // 2 >= max(len(active), self.least_stretches):
-                smaller //= 2
-            if smaller < size:  # few are left: they move together
+            size = self.blocks  # stretches of these passes
+            while size // 2 >= max(len(active), self.least_stretches):
+                size //= 2
+            if active[-1] >= size:  # few are left: they move together
                 rest = np.setdiff1d(np.arange(self.blocks), active)
                 order = np.concatenate([np.array(active, np.int64), rest])
                 block, first, count, token = (of_each[order] for of_each in (block, first, count, token))
                 flying = [flying[stretch] for stretch in order]
-                size = smaller
-            for address, values in (
+            self._upload(
                 (passes.block, block),
                 (passes.first, first),
                 (passes.count, count),
                 (passes.token, token),
                 (passes.mades, np.zeros(self.blocks, np.uint32)),
-            ):
-                device.upload(address, values)
+            )
             if size not in programs:
                 programs[size] = passes.fewer(size).decoding()
             for _ in range(PASSES):
                 device.run(programs[size])
-            made = np.empty((self.blocks, self.room), np.uint32)
-            mades = np.empty(self.blocks, np.uint32)
-            for address, values in (
+            self._download(
                 (passes.mades, mades),
                 (passes.made, made),
                 (passes.first, first),
                 (passes.count, count),
                 (passes.token, token),
-            ):
-                device.download(address, values)
-            for stretch in range(size):
-                one = flying[stretch]
+            )
+            for stretch, one in enumerate(flying):
                 if one is None:
                     continue
                 one.tokens.append(made[stretch, : mades[stretch] & ~RAN_OUT].copy())
@@ -313,25 +327,29 @@ def checker(
 class Checker(Lockstep):
     """Decodes what is known already: each token is decoded as ever, but all are guessed and pass together."""
 
-    def check(self, blocks: Iterable[tuple[Array, bytes, int]]) -> Iterator[tuple[int, bool]]:
+    def check(self, feed: Feed[tuple[Array, bytes, int]]) -> Iterator[tuple[int, bool]]:
         """Whether packed bytes give back their tokens, for blocks of (tokens, packed bytes, raw size)."""
-        source = iter(enumerate(blocks))
         passes, device = self.passes, self.device
         program = passes.decoding()
         flying: list[_Checking | None] = [None] * self.blocks
+        made, mades = np.empty((self.blocks, self.room), np.uint32), np.empty(self.blocks, np.uint32)
+        taken = 0
         while True:
-            admitted = []
+            admitted: list[tuple[int, int, int, int, int]] = []
+            busy = any(flying)
             for stretch in range(self.blocks):
-                while flying[stretch] is None and (following := next(source, None)) is not None:
-                    number, (tokens, data, size) = following
-                    if size == 0:
-                        yield number, data == b""
-                        continue
-                    tokens = np.asarray(tokens, np.uint32)
-                    heard = tokens[~self.weights.silent[tokens]]
-                    inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], heard]).astype(np.uint32)
-                    flying[stretch] = _Checking(number, tokens, inputs)
-                    admitted.append(self._bring(stretch, data, size))
+                if flying[stretch] is not None:
+                    continue
+                following = feed.take(not busy and not admitted)
+                if following is None:
+                    break
+                tokens, data, size = following
+                tokens = np.asarray(tokens, np.uint32)
+                heard = tokens[~self.weights.silent[tokens]]
+                inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], heard]).astype(np.uint32)
+                flying[stretch] = _Checking(taken, tokens, inputs)
+                taken += 1
+                admitted.append(self._bring(stretch, data, size))
             if admitted:
                 passes.admit(np.array(admitted, ADMISSION), self.packed)
             if not any(flying):
@@ -339,27 +357,20 @@ class Checker(Lockstep):
             token = np.zeros((self.blocks, self.length), np.uint32)
             first, count = np.zeros(self.blocks, np.uint32), np.zeros(self.blocks, np.uint32)
             for stretch, block in enumerate(flying):
-                if block is not None:
+                if block is not None and len(block.tokens):
                     some = block.inputs[block.at : block.at + self.length]
                     token[stretch, : len(some)] = some
                     first[stretch], count[stretch] = block.at, len(some)
-            for address, values in (
+            self._upload(
                 (passes.token, token),
                 (passes.first, first),
                 (passes.count, count),
                 (passes.mades, np.zeros(self.blocks, np.uint32)),
-            ):
-                device.upload(address, values)
+            )
             device.run(program)
-            made = np.empty((self.blocks, self.room), np.uint32)
-            mades = np.empty(self.blocks, np.uint32)
-            for address, values in (
-                (passes.made, made),
-                (passes.mades, mades),
-                (passes.first, first),
-                (passes.count, count),
-            ):
-                device.download(address, values)
+            self._download(
+                (passes.made, made), (passes.mades, mades), (passes.first, first), (passes.count, count)
+            )
             for stretch, block in enumerate(flying):
                 if block is None:
                     continue

@@ -63,13 +63,18 @@ def weights(device: Twin | None = None) -> Weights:
     return Weights(device or Twin(), *tiny().arguments)
 
 
+def everything() -> list[tuple[int, bytes]]:
+    """Raw sizes and packed bytes of all blocks."""
+    return list(zip(map(len, raw()), packed(), strict=True))
+
+
 MOST = 1000  # bytes of a packed block
 
 
 @pytest.mark.parametrize(("blocks", "length"), [(1, 8), (3, 1), (8, 32)])
 def test_blocks_are_packed_as_the_core_packs_them(blocks: int, length: int) -> None:
     with lockstep.encoder(weights(), WINDOW, blocks, length) as encoder:
-        results = dict(encoder.encode(texts()))
+        results = dict(encoder.encode(lockstep.Fixed(texts())))
     assert [results[i] for i in range(len(texts()))] == packed()
 
 
@@ -80,7 +85,7 @@ def test_blocks_of_the_core_are_unpacked(blocks: int) -> None:
     used = device.used
     with lockstep.decoder(loaded, WINDOW, blocks, MOST) as decoder:
         decoder.least_stretches = 1
-        results = dict(decoder.decode(zip(map(len, raw()), packed(), strict=True)))
+        results = dict(decoder.decode(lockstep.Fixed(everything())))
     assert [results[i] for i in range(len(texts()))] == raw()
     assert device.used == used
 
@@ -92,7 +97,7 @@ def test_what_was_packed_is_checked() -> None:
     wrong[5] = wrong[5][:20]
     blocks = list(zip(texts(), map(bytes, wrong), map(len, raw()), strict=True))
     with lockstep.checker(weights(), WINDOW, 3, MOST, 8) as checker:
-        results = dict(checker.check(blocks))
+        results = dict(checker.check(lockstep.Fixed(blocks)))
     # What is cut short reads as zeros, and may be right by chance.
     assert [results[i] for i in (0, 1, 2, 3, 5, 6, 7)] == [False, True, True, True, False, True, True]
 
@@ -107,7 +112,7 @@ def test_damage_gives_other_bytes_or_an_error() -> None:
     while not core.step(1000):
         pass
     with lockstep.decoder(weights(), WINDOW, 2, MOST) as decoder:
-        results = dict(decoder.decode(zip(sizes, damaged, strict=True)))
+        results = dict(decoder.decode(lockstep.Fixed(zip(sizes, damaged, strict=True))))
     errors = 0
     for number, result in results.items():
         if isinstance(result, CorruptError):
@@ -128,16 +133,11 @@ def test_the_next_block_is_asked_for_when_there_is_room() -> None:
             yield tokens
 
     with lockstep.encoder(weights(), WINDOW, 2, 8) as encoder:
-        results = encoder.encode(blocks())
+        results = encoder.encode(lockstep.Fixed(blocks()))
         first, _ = next(results)
         assert first == 1  # the empty one
         assert asked == [0, 1, 2]
         assert [data for _, data in sorted(results)] == [packed()[0], *packed()[2:], *packed()]
-
-
-def few() -> list[tuple[int, bytes]]:
-    """Raw sizes and packed bytes of the shorter blocks."""
-    return list(zip(map(len, raw()), packed(), strict=True))[4:]
 
 
 def test_as_many_blocks_as_fit() -> None:
@@ -146,7 +146,7 @@ def test_as_many_blocks_as_fit() -> None:
     device.memory = device.used + (1 << 21)
     with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
         assert 4 < decoder.blocks < 100
-        results = dict(decoder.decode(few()))
+        results = dict(decoder.decode(lockstep.Fixed(everything()[4:])))
     assert [results[i] for i in range(4)] == raw()[4:]
     device.memory = device.used + (1 << 12)
     with pytest.raises(DeviceMemoryError):
@@ -163,11 +163,11 @@ def test_memory_that_is_less_than_it_seemed() -> None:
     device.memory = device.used + (1 << 21)
     with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
         assert 4 < decoder.blocks < 100
-        results = dict(decoder.decode(few()))
+        results = dict(decoder.decode(lockstep.Fixed(everything()[4:])))
     assert [results[i] for i in range(4)] == raw()[4:]
 
 
 def test_a_device_that_vanishes() -> None:
     device = Twin(lasts=20)
     with lockstep.decoder(weights(device), WINDOW, 2, MOST) as decoder, pytest.raises(DeviceError):
-        list(decoder.decode(zip(map(len, raw()), packed(), strict=True)))
+        list(decoder.decode(lockstep.Fixed(everything())))
