@@ -65,7 +65,7 @@ def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: H
     view = memoryview(raw).cast("B")
     best, data = methods[0], None
     if not looks_random(view):
-        candidates = _suited(methods, view)
+        candidates = _suited(methods, level, view, step)
         for tried, method in enumerate(candidates):
             packed = _pack(method, level, view, _part(step, tried, len(candidates), len(view)))
             if packed is not None and len(packed) < (len(view) if data is None else len(data)):
@@ -87,8 +87,8 @@ def stored(raw: Buffer) -> Packed:
     return Packed(Method(RAW), len(view), view, content_hash(view))
 
 
-def _suited(methods: Sequence[Method], raw: memoryview) -> Sequence[Method]:
-    """Those of the methods that are worth trying."""
+def _suited(methods: Sequence[Method], level: int, raw: memoryview, step: Step) -> Sequence[Method]:
+    """Those of the methods that are worth trying on the whole block."""
     if len(methods) == 1 or len(raw) == 0:
         return methods
     from nczip import language
@@ -98,7 +98,16 @@ def _suited(methods: Sequence[Method], raw: memoryview) -> Sequence[Method]:
     spoken = language.bytes_a_token(methods[0], raw)
     if spoken >= language.TEXT:
         return methods[:1]
-    return methods[1:] if spoken <= language.NO_TEXT else methods
+    if spoken <= language.NO_TEXT:
+        return methods[1:]
+    if len(raw) <= 2 * language.TRIAL:
+        return methods
+    middle = (len(raw) - language.TRIAL) // 2
+    trial = raw[middle : middle + language.TRIAL]
+    by_model, by_mixture = (
+        len(_pack(method, level, trial, lambda _raw, _packed: step(0, 0)) or trial) for method in methods
+    )
+    return methods[:1] if by_model < by_mixture * language.WORTH else methods[1:]
 
 
 def _repeats(raw: memoryview) -> bool:

@@ -34,6 +34,8 @@ SAMPLES = 3
 SAMPLE_SIZE = 8 << 10
 TEXT = 2.0  # bytes a token, of samples: from here on the model is worth its time
 NO_TEXT = 1.25  # up to here it is not; between the two it is tried
+TRIAL = 16 << 10  # bytes of a longer block that it is tried on
+WORTH = 0.98  # packed by the model / without, of a trial, below which the whole block is worth its time
 
 _loading = threading.Lock()
 _elsewhere: dict[bytes, Path] = {}  # models that were asked for by their path

@@ -1,7 +1,8 @@
-"""Where blocks end: at their full size, and where a tensor of the content begins or ends.
+"""Where blocks end: at their full size, and where the content becomes of another kind.
 
 A tensor of some size has blocks of its own, so that it can be read without the rest, and so that what packs
 it knows what it is. Zip archives whose members are stored, as those of NumPy and PyTorch are, count as well.
+For a language model, text and what is none have blocks of their own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ _LOCAL_HEADER = 30  # bytes of a zip member's, without its name
 _STREAMED = 8  # flag: its sizes follow its data
 _ZIP_MAGIC = b"PK\3\4"
 _WHOLE = 1 << 63  # where the last segment ends
+
+PIECE = 4 << 10  # bytes of content that are text or not
+RUN = 4  # pieces of the other kind in a row that begin another block
+_CONTROL = bytes({*range(32), 127} - set(b"\t\n\f\r\x1b"))
+_SPACE, _DIGITS, _HIGH = b" \t\n\r", b"0123456789", bytes(range(128, 256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +50,14 @@ Block = tuple[int, Hint | None]  # bytes of content
 
 
 class Layout:
-    """Cuts content into blocks of at most ``block_size`` bytes, as it comes."""
+    """Cuts content into blocks of at most ``block_size`` bytes, as it comes.
 
-    def __init__(self, block_size: int) -> None:
+    ``text_apart``: whether no block shall have long runs both of text and of other bytes.
+    """
+
+    def __init__(self, block_size: int, *, text_apart: bool = False) -> None:
         self._block_size = block_size
+        self._text_apart = text_apart
         self._at = 0  # bytes given out so far
         self._segments: deque[Segment] = deque()
         self._member_at: int | None = None  # where the next member of a zip archive has its header
@@ -70,6 +80,8 @@ class Layout:
                 if not last:
                     break
                 size = len(view) - (at - begin)
+            if self._text_apart and segment.hint is None:
+                size = one_kind(view[at - begin : at - begin + size])
             blocks.append((size, segment.hint))
             at += size
             if at == segment.end:
@@ -129,6 +141,31 @@ def is_for_tensors(head: bytes | memoryview) -> bool:
         return False
     size = int.from_bytes(head[26:28], "little")
     return bytes(head[_LOCAL_HEADER : _LOCAL_HEADER + size]).endswith((b".npy", b"/data.pkl"))
+
+
+def one_kind(view: memoryview) -> int:
+    """How many bytes from the first are all text, or none, but for short runs of the other kind."""
+    kinds = [is_text(bytes(view[start : start + PIECE])) for start in range(0, len(view), PIECE)]
+    kind = sum(kinds[:RUN]) * 2 >= min(RUN, len(kinds))
+    for start in range(1, len(kinds) - RUN + 1):
+        if all(other != kind for other in kinds[start : start + RUN]):
+            return start * PIECE
+    return len(view)
+
+
+def is_text(piece: bytes) -> bool:
+    """Whether a language model may know what this is: words with spaces between them, or any UTF-8 script."""
+
+    def count(of: bytes) -> int:
+        return len(piece) - len(piece.translate(None, of))
+
+    if count(_CONTROL) * 50 > len(piece):
+        return False
+    high = count(_HIGH)
+    if high * 10 > len(piece):
+        invalid = len(piece) - len(piece.decode("utf-8", "ignore").encode())
+        return invalid * 20 < high
+    return count(_SPACE) * 16 > len(piece) and count(_DIGITS) * 2 < len(piece)
 
 
 def segments(entries: list[TensorEntry]) -> list[Segment]:

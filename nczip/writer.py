@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class Writer(io.BufferedIOBase):
     """A binary file to write content to; the archive goes to ``sink``.
 
-    A block ends when a byte beyond ``block_size`` arrives, where a tensor begins or ends, or at ``flush``.
-    With ``threads`` blocks are packed side by side; the archive is the same. ``close`` finishes the frame; a
-    Writer that is aborted, left by an exception or forgotten leaves a frame that readers see as cut off.
+    A block ends when a byte beyond ``block_size`` arrives, where content becomes of another kind, or at
+    ``flush``. With ``threads`` blocks are packed side by side; the archive is the same. ``close`` finishes
+    the frame; a Writer that is aborted, left by an exception or forgotten leaves a frame that readers see as
+    cut off.
 
     ``raw_size`` is the bytes taken so far and ``packed_size`` the bytes given to the sink. ``on_progress(raw,
     packed)`` is called in the caller's thread, many times a block at slow levels, with the bytes coded so
@@ -168,7 +169,8 @@ class Writer(io.BufferedIOBase):
                     memory=self._memory,
                     block_size=self._block_size,
                 )
-            self._layout = Layout(self.plan.block_size)
+            text_apart = self.plan.level in levels.LANGUAGE_LEVELS
+            self._layout = Layout(self.plan.block_size, text_apart=text_apart)
         if len(view) < self.plan.block_size and not last:
             return ()
         return self._layout.split(view, last)

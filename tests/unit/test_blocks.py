@@ -92,9 +92,32 @@ class TestEveryLevel:
 @pytest.mark.parametrize("level", levels.LANGUAGE_LEVELS)
 def test_runs_are_tried_without_the_model_where_it_pays_for_every_token(level: int) -> None:
     methods = levels.plan(level).methods
-    assert blocks._suited(methods, memoryview(b"and " * 9000)) == (methods if level == 7 else methods[:1])
+    assert blocks._suited(methods, level, memoryview(b"and " * 9000), quiet) == (
+        methods if level == 7 else methods[:1]
+    )
     if level == 7:
         assert len(pack(7, b"and " * 9000).data) < 60
+
+
+def test_in_doubt_a_trial_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = memoryview(b"".join(b"%d,%x;" % (i * i, i * 77) for i in range(9000)))
+    methods = levels.plan(8).methods
+    monkeypatch.setattr(language, "bytes_a_token", lambda *_: 1.5)
+    tried: list[tuple[int, int]] = []
+
+    def pack_to(sizes: dict[int, int]) -> None:
+        def packed(method: Method, _level: int, piece: memoryview, _step: Step) -> bytes:
+            tried.append((method.id, len(piece)))
+            return bytes(sizes[method.id])
+
+        monkeypatch.setattr(blocks, "_pack", packed)
+
+    pack_to({LANGUAGE: 970, MIXTURE: 1000})
+    assert blocks._suited(methods, 8, raw, quiet) == methods[:1]
+    assert tried == [(LANGUAGE, language.TRIAL), (MIXTURE, language.TRIAL)]
+    pack_to({LANGUAGE: 990, MIXTURE: 1000})
+    assert blocks._suited(methods, 8, raw, quiet) == methods[1:]
+    assert blocks._suited(methods, 8, raw[: language.TRIAL], quiet) == methods
 
 
 class TestLooksRandom:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tensor_content import gguf, npy, npz, safetensors
 
 import nczip
-from nczip.layout import SMALL, Block, Hint, Layout, is_for_tensors
+from nczip.layout import PIECE, SMALL, Block, Hint, Layout, is_for_tensors, is_text, one_kind
 
 rng = np.random.default_rng(1)
 LARGE = rng.normal(size=(200, 300)).astype("<f4")  # 240,000 bytes
@@ -122,6 +123,40 @@ def test_archives_do_not_depend_on_how_content_comes(name: str, pieces: list[int
         writer.write(rest)
     assert sink.getvalue() == nczip.compress(data, 1, block_size=150_000)
     assert nczip.decompress(sink.getvalue()) == data
+
+
+class TestTextApart:
+    WORDS = b"".join(b"the words of line %d, and more of them\n" % i for i in range(3000))
+    OTHERS = (
+        base64.encodebytes(rng.bytes(40_000)),
+        rng.bytes(30_000),
+        bytes(30_000),
+        b"%d " * 9 % (*range(9),) * 2000,
+    )
+    SCRIPTS = ("naïve café, déjà vu " * 900, "こんにちは世界、今日は。" * 700, "слова и ещё слова " * 900)
+
+    @pytest.mark.parametrize("text", [WORDS, *(script.encode() for script in SCRIPTS)])
+    def test_text(self, text: bytes) -> None:
+        assert all(is_text(text[start : start + PIECE]) for start in range(0, len(text), PIECE))
+
+    @pytest.mark.parametrize("other", OTHERS)
+    def test_what_is_none_has_other_blocks(self, other: bytes) -> None:
+        assert not any(is_text(other[start : start + PIECE]) for start in range(0, len(other), PIECE))
+        content = self.WORDS[:30_000] + other + self.WORDS[:50_000]
+        layout = Layout(1 << 20, text_apart=True)
+        sizes = [size for size, _ in layout.split(memoryview(content), last=True)]
+        assert sum(sizes) == len(content)
+        assert len(sizes) == 3
+        assert 30_000 - PIECE <= sizes[0] <= 30_000 + PIECE
+        assert Layout(1 << 20).split(memoryview(content), last=True) == [(len(content), None)]
+
+    def test_short_runs_change_nothing(self) -> None:
+        content = self.WORDS[:50_000] + bytes(9000) + self.WORDS[:50_000]
+        assert one_kind(memoryview(content)) == len(content)
+        assert one_kind(memoryview(b"")) == 0
+
+    def test_legacy_encodings_are_text(self) -> None:
+        assert is_text(("Der Mantel fällt herunter, und die Tür geht von selbst auf. " * 60).encode("latin-1"))
 
 
 @pytest.mark.parametrize("level", [7, 8, 9])
