@@ -48,6 +48,8 @@ class MixtureDecoder:
     def decode(self, bytes: int) -> bytes:
         """The next bytes of the block, fewer than asked at its end."""
 
+PLANES_MEMORY: int  # bytes that a block of method 4 takes at most beside its content, either way
+
 class PlanesEncoder:
     """Packs a block by method 4: elements of ``kind`` (formats/planes.md), the first at byte ``lead``.
 
@@ -64,18 +66,41 @@ class PlanesEncoder:
         """The packed block. Call once, after ``advance`` has reached the end."""
 
 class PlanesDecoder:
-    """Unpacks a block of method 4. Raises ValueError, here or later, where the packed bytes do not fit it."""
+    """Unpacks a block of method 4 into all of ``raw``; ValueError, here or later, where it does not fit."""
 
-    def __init__(self, packed: Buffer, raw_size: int) -> None: ...
+    def __init__(self, packed: Buffer, raw: Buffer) -> None: ...
     def advance(self, bytes: int) -> int:
         """Unpacks about ``bytes`` more, whole chunks; returns the bytes of the block done."""
-    def finish(self) -> bytes:
-        """The block. Call once, after ``advance`` has reached the end."""
 
-def planes_survey(raw: Buffer) -> tuple[int, int, float, float]:
+class Content:
+    """Bytes to write into, through the buffer protocol or ``put``, until ``finish``: all of them.
+
+    Takes memory only where it is written. Raises MemoryError for a size that cannot be.
+    """
+
+    def __init__(self, size: int) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def put(self, offset: int, part: Buffer) -> None:
+        """Copies some bytes to their place; costs nothing if they were written there."""
+    def finish(self) -> bytes:
+        """All of them. Nothing may be written from then on."""
+
+class Gathered:
+    """What a Writer writes to, to have as bytes; ``expected`` is about how many there will be."""
+
+    def __init__(self, expected: int) -> None: ...
+    def write(self, part: Buffer, /) -> int: ...
+    def flush(self) -> None: ...
+    def finish(self) -> bytes: ...
+
+def crc32(data: Buffer, start: int = 0) -> int:
+    """CRC-32 as zlib.crc32 computes it, ``start`` that of the bytes before."""
+
+def planes_survey(raw: Buffer) -> tuple[int, int, float, float, bool]:
     """The kind of numbers whose planes cost least, judged by samples of a block, and where the first begins.
 
     Then the bits that a byte takes so, and the share of places, chosen by content, that repeat earlier bytes.
+    Last, whether the highest bytes of numbers beside each other are alike.
     """
 
 def planes_samples(raw: Buffer) -> bytes:

@@ -8,12 +8,23 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import blocks, container, levels
 from nczip.blocks import Step
 from nczip.container import LANGUAGE, BlockHead, Frame, Method, Tally, Trailer
 from nczip.errors import CorruptError, FormatError, NczipError, TruncatedError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class InMemory(io.BytesIO):
+    """A file of bytes that are in memory, and can be looked at in place."""
+
+    def __init__(self, data: Buffer) -> None:
+        super().__init__(data)
+        self.view = memoryview(data).cast("B")
 
 
 class FileSource:
@@ -32,16 +43,17 @@ class FileSource:
 
     def some(self, size: int) -> bytes:
         """At most ``size`` bytes, fewer only at the end."""
-        pieces = [self._peeked[:size]]
+        pieces = [self._peeked[:size]] if self._peeked else []
         self._peeked = self._peeked[size:]
-        size -= len(pieces[0])
+        size -= sum(map(len, pieces))
+        there = container.PIECE if self.size is None else max(container.PIECE, self.size - self.offset)
         while size:
-            piece = self._file.read(min(size, container.PIECE))
+            piece = self._file.read(min(size, there))
             if not piece:
                 break
             pieces.append(piece)
             size -= len(piece)
-        taken = b"".join(pieces)
+        taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.offset += len(taken)
         self.bytes_read += len(taken)
         return taken
@@ -52,6 +64,15 @@ class FileSource:
         if len(taken) < size:
             raise TruncatedError(f"the archive is cut off at byte {self.offset}")
         return taken
+
+    def take_view(self, size: int) -> bytes | memoryview:
+        """The same, in place where that can be."""
+        if not isinstance(self._file, InMemory) or self.offset + size > len(self._file.view) - self._base:
+            return self.take(size)
+        start = self._base + self.offset
+        self.jump(self.offset + size)
+        self.bytes_read += size
+        return self._file.view[start : start + size]
 
     def at_end(self) -> bool:
         """Whether no byte is left; waits for one on a pipe."""
@@ -93,15 +114,19 @@ class BlockStart:
     head: BlockHead
 
 
-def unpack(starts: Sequence[BlockStart], packed: Sequence[bytes], step: Step) -> list[bytes | CorruptError]:
+def unpack(
+    starts: Sequence[BlockStart], packed: Sequence[blocks.Content], into: memoryview | None, step: Step
+) -> list[blocks.Content | CorruptError]:
     """The contents of one block, or of several of one method of a language model; CorruptError in the place
-    of a damaged one. Raises what is wrong with all of them."""
+    of a damaged one. ``into``: as blocks.unpack takes it, for the first. Raises what is wrong with all of
+    them."""
     if starts[0].method.id == LANGUAGE:
         heads = [start.head for start in starts]
-        found = blocks.unpack_together(starts[0].method, list(zip(heads, packed, strict=True)), step)
+        parts = list(zip(heads, map(bytes, packed), strict=True))
+        found: list[blocks.Content | CorruptError] = [*blocks.unpack_together(starts[0].method, parts, step)]
     else:
         (start,), (bytes_,) = starts, packed
-        found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step)]
+        found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step, into)]
     return [
         CorruptError(f"block at byte {start.offset}: {one}") if isinstance(one, CorruptError) else one
         for start, one in zip(starts, found, strict=True)

@@ -10,9 +10,10 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from nczip.container import LANGUAGE, MIXTURE, PIECE, RAW, ZSTD, BlockHead, Method
+from nczip.container import LANGUAGE, MIXTURE, PIECE, PLANES, RAW, ZSTD, BlockHead, Method
 from nczip.errors import CorruptError, NewerVersionError
 from nczip.levels import ZSTD_LEVELS, zstd_window
 
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Content = bytes | memoryview  # of a block
+C = TypeVar("C", bound=Content)
 Step = Callable[[int, int], None]  # (raw, packed) bytes of this block done so far
+Packer = Callable[[Step], bytes | None]  # packs a block by one method, if that makes it smaller
 
 ZSTD_STEP = 128 << 10  # raw bytes: one of zstd's own blocks; fixed, since it can shape what zstd writes
+PLANES_STEP = 4 << 20  # raw bytes: some milliseconds
 MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
 GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
 GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
@@ -59,21 +64,41 @@ def content_hash(raw: Buffer) -> bytes:
 def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: Hint | None = None) -> Packed:
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
-    ``methods``: the level's own, and the one for what no language model has read, where there is a choice.
-    ``level`` matters to zstd. ``hint`` says what the block consists of, where that is known.
+    ``methods``: the level's own; then, where there is a choice, the one for what no language model has read,
+    and the one for numbers. ``level`` matters to zstd. ``hint`` says what the block consists of, where that
+    is known.
     """
     view = memoryview(raw).cast("B")
     best, data = methods[0], None
-    if not looks_random(view):
-        candidates = _suited(methods, level, view, step)
-        for tried, method in enumerate(candidates):
-            packed = _pack(method, level, view, _part(step, tried, len(candidates), len(view)))
-            if packed is not None and len(packed) < (len(view) if data is None else len(data)):
-                best, data = method, packed
+    candidates = _candidates(methods, level, view, step)
+    for tried, (method, packer) in enumerate(candidates):
+        packed = packer(_part(step, tried, len(candidates), len(view)))
+        if packed is not None and len(packed) < (len(view) if data is None else len(data)):
+            best, data = method, packed
     if data is None:
         step(len(view), len(view))
         return stored(view)
     return Packed(best, len(view), data, content_hash(view))
+
+
+def _candidates(
+    methods: Sequence[Method], level: int, raw: memoryview, step: Step
+) -> list[tuple[Method, Packer]]:
+    """What is worth trying, the simplest first."""
+    planes = next((method for method in methods if method.id == PLANES), None)
+    found: list[tuple[Method, Packer]] = []
+    if planes is not None:
+        from nczip import numeric
+
+        methods = [method for method in methods if method != planes]
+        survey = numeric.Survey(raw)
+        if survey.suits(level):
+            found.append((planes, partial(_pack_planes, raw, survey.kind, survey.phase)))
+            if survey.is_sure or level not in ZSTD_LEVELS:
+                return found
+    if not looks_random(raw):
+        found += [(method, partial(_pack, method, level, raw)) for method in _suited(methods, level, raw, step)]
+    return found
 
 
 def _part(step: Step, part: int, parts: int, size: int) -> Step:
@@ -126,17 +151,24 @@ def _pack(method: Method, level: int, raw: memoryview, step: Step) -> bytes | No
     return _pack_mixture(method, raw, step)
 
 
-def unpack(method: Method, head: BlockHead, packed: bytes, step: Step) -> bytes:
-    """Gives back a block's content, or raises CorruptError; never content whose hash does not match."""
+def unpack(
+    method: Method, head: BlockHead, packed: Content, step: Step, into: memoryview | None = None
+) -> Content:
+    """Gives back a block's content, or raises CorruptError; never content whose hash does not match.
+
+    ``into``: where it may be put and given out from, as many bytes as the head claims.
+    """
     if method.id == LANGUAGE:
-        (result,) = unpack_together(method, [(head, packed)], step)
+        (result,) = unpack_together(method, [(head, bytes(packed))], step)
         if isinstance(result, CorruptError):
             raise result
         return result
     head.check_packed(packed)
-    raw = packed
+    raw: Content = packed
     if method.id == ZSTD:
         raw = _unpack_zstd(packed, head.raw_size, step)
+    elif method.id == PLANES:
+        raw = _unpack_planes(packed, head.raw_size, into, step)
     elif method.id == MIXTURE:
         raw = _unpack_mixture(method, packed, head.raw_size, step)
     raw = checked(head, raw)
@@ -144,7 +176,7 @@ def unpack(method: Method, head: BlockHead, packed: bytes, step: Step) -> bytes:
     return raw
 
 
-def checked(head: BlockHead, raw: bytes) -> bytes:
+def checked(head: BlockHead, raw: C) -> C:
     """The content, if it is the one that was packed, or CorruptError."""
     if len(raw) != head.raw_size or content_hash(raw)[: len(head.content_hash)] != head.content_hash:
         raise CorruptError("the content does not match its checksum")
@@ -207,6 +239,34 @@ def looks_random(raw: memoryview, entropy: float = RANDOM_ENTROPY) -> bool:
     return bias - sum(n / len(sample) * math.log2(n / len(sample)) for n in counts) >= entropy
 
 
+def _pack_planes(raw: memoryview, kind: int, phase: int, step: Step) -> bytes | None:
+    from nczip import _core
+
+    encoder = _core.PlanesEncoder(raw, kind, phase)
+    done = 0
+    while done < len(raw):
+        done = encoder.advance(PLANES_STEP)
+        step(done, encoder.packed_size)
+    return encoder.finish() if encoder.packed_size < len(raw) else None
+
+
+def _unpack_planes(packed: Content, raw_size: int, into: memoryview | None, step: Step) -> Content:
+    from nczip import _core
+
+    own = _core.Content(raw_size) if into is None else None
+    raw = memoryview(own) if own is not None else into
+    assert raw is not None
+    try:
+        decoder = _core.PlanesDecoder(packed, raw)
+        done = 0
+        while done < raw_size:
+            done = decoder.advance(PLANES_STEP)
+            step(done, len(packed) * done // raw_size)
+    except ValueError as error:
+        raise CorruptError(str(error)) from None
+    return raw if own is None else own.finish()
+
+
 def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:
     import zstandard
 
@@ -232,7 +292,7 @@ def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:
     return b"".join(pieces)
 
 
-def _unpack_zstd(packed: bytes, raw_size: int, step: Step) -> bytes:
+def _unpack_zstd(packed: Content, raw_size: int, step: Step) -> bytes:
     import zstandard
 
     # Streaming, because the one-shot call allocates whatever size a frame claims.
@@ -272,7 +332,7 @@ def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
     return coder.finish()
 
 
-def _unpack_mixture(method: Method, packed: bytes, raw_size: int, step: Step) -> bytes:
+def _unpack_mixture(method: Method, packed: Content, raw_size: int, step: Step) -> bytes:
     from nczip import _core, knowledge
 
     try:

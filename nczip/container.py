@@ -28,7 +28,7 @@ FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
 RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED = range(8)
-METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE)  # those that this version decodes
+METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES)  # those that this version decodes
 NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
 WRAPPERS = {INFLATED: 0, BASED: 8}  # methods around another; bytes of configuration before the inner one's
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
@@ -36,6 +36,7 @@ LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then th
 MAX_BLOCK = 256 << 20  # bytes of content; larger claims are refused before anything is allocated
 MAX_LANGUAGE_BLOCK = 16 << 20  # of method 3, which takes hours for that
 MAX_HEADER = 64 << 10  # bytes of fields in any version's frame header
+LARGE = 64 << 10  # packed bytes that the core's CRC is worth loading it for
 PIECE = 1 << 20  # bytes asked of a source at a time, so that a size never allocates more than is there
 
 TAG_ARITHMETIC, TAG_METHODS, TAG_MAX_BLOCK = 1, 3, 5
@@ -72,9 +73,9 @@ class BlockHead:
     content_hash: bytes  # 8 bytes of XXH3-64, or its low 4 in a solo frame, little-endian
     length: int  # bytes of this header; a solo frame's includes the frame's
 
-    def check_packed(self, packed: bytes) -> None:
+    def check_packed(self, packed: bytes | memoryview) -> None:
         """Raises CorruptError unless the packed bytes are those that were written."""
-        if zlib.crc32(packed, self.head_crc) != self.crc:
+        if _crc32(packed, self.head_crc) != self.crc:
             raise CorruptError("the checksum of the packed bytes does not match")
 
 
@@ -167,6 +168,15 @@ def _u32(value: int) -> bytes:
     return value.to_bytes(4, "little")
 
 
+def _crc32(packed: bytes | memoryview, start: int) -> int:
+    """As zlib.crc32, which may take longer than decoding does; the core is loaded only where that shows."""
+    if len(packed) < LARGE:
+        return zlib.crc32(packed, start)
+    from nczip import _core
+
+    return _core.crc32(packed, start)
+
+
 # Writing
 
 
@@ -178,7 +188,7 @@ def solo_frame(
     ``name``: what says the method, where the form does not (``solo_name``).
     """
     head = MAGIC + bytes([MAJOR << 4 | form]) + varint(raw_size) + varint(len(name) + len(packed))
-    return head + _u32(zlib.crc32(packed, zlib.crc32(head + name))) + content_hash[:4] + name
+    return head + _u32(_crc32(packed, zlib.crc32(head + name))) + content_hash[:4] + name
 
 
 def solo_name(form: int, method: Method) -> bytes:
@@ -209,7 +219,7 @@ def full_frame(methods: Sequence[Method], max_block: int) -> bytes:
 def block_head(method: int, raw_size: int, packed: bytes | memoryview, content_hash: bytes) -> bytes:
     """The header of a block packed by the method at position ``method`` of the frame's table."""
     head = bytes([1 + method]) + varint(raw_size) + varint(len(packed))
-    return head + _u32(zlib.crc32(packed, zlib.crc32(head))) + content_hash
+    return head + _u32(_crc32(packed, zlib.crc32(head))) + content_hash
 
 
 class Tally:

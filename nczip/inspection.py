@@ -14,6 +14,7 @@ from nczip.container import (
     LANGUAGE,
     MAJOR,
     MIXTURE,
+    PLANES,
     RAW,
     RAW_FORM,
     ZSTD,
@@ -22,7 +23,7 @@ from nczip.container import (
 )
 from nczip.errors import MissingModelError, ModelFileError
 
-METHOD_NAMES = {RAW: "raw", ZSTD: "zstd", MIXTURE: "mixture", LANGUAGE: "language"}
+METHOD_NAMES = {RAW: "raw", ZSTD: "zstd", MIXTURE: "mixture", LANGUAGE: "language", PLANES: "planes"}
 
 
 @dataclass(frozen=True, slots=True)

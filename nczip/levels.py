@@ -14,6 +14,7 @@ from nczip.container import (
     MAX_LANGUAGE_BLOCK,
     MIXTURE,
     NAMED_FORM,
+    PLANES,
     RAW,
     RAW_FORM,
     ZSTD,
@@ -28,6 +29,7 @@ LEVELS = range(1, 10)
 LANGUAGE_LEVELS = range(7, 10)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
+PLANES_LEVELS = range(1, 5)
 OTHERWISE = 6  # the level of blocks that a language model has no use for
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
 PROCESS = 20 << 20  # bytes: the interpreter, its modules and the core, before any block
@@ -53,7 +55,8 @@ class Plan:
     @property
     def methods(self) -> tuple[Method, ...]:
         """What blocks may be packed by."""
-        return (self.method,) if self.otherwise is None else (self.method, self.otherwise)
+        others = (Method(PLANES),) if self.level in PLANES_LEVELS else ()
+        return (self.method, *others) if self.otherwise is None else (self.method, self.otherwise, *others)
 
     def solo_form(self, method: Method) -> int:
         """The form of the shortest solo frame that tells a decoder everything about a block."""
@@ -235,6 +238,10 @@ def block_memory(method: Method, raw_size: int, direction: Direction, level: int
 def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> int:
     if method.id == RAW:
         return 0
+    if method.id == PLANES:
+        from nczip import _core
+
+        return _core.PLANES_MEMORY
     if method.id == ZSTD:
         if direction == "decompress":
             return zstd_window(raw_size) + (512 << 10)  # and two of zstd's own blocks, tables

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nczip import _core
+from nczip.levels import ZSTD_LEVELS
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -21,6 +22,8 @@ SIGNED = {7: "int16", 8: "int32", 9: "int64"}
 
 GAIN = 0.985  # of a block, above which planes are not worth it
 FLOATS_GAIN = 0.97  # of what zstd makes of samples: of memoryless numbers it makes no more in a whole block
+LEAST = 4096  # bytes: of less samples tell too little, and to try both is quick
+DOUBT = 1.15  # of what zstd makes of samples: planes may still turn out smaller
 OTHERS_GAIN = 0.85  # zstd finds more in a whole block than in samples of records, text or programs
 REPEATS = 0.02  # of sampled places, above which zstd may find what samples do not show
 EXPONENTS = range(0x30, 0x44)  # highest bytes of most floats, but binary16, that are neither tiny nor huge
@@ -46,7 +49,7 @@ class Survey:
 
     def __init__(self, raw: Buffer) -> None:
         self._raw = raw
-        self.kind, self.phase, bits, self.repeats = _core.planes_survey(raw)
+        self.kind, self.phase, bits, self.repeats, self.smooth = _core.planes_survey(raw)
         self.planes = bits / 8
 
     @cached_property
@@ -70,7 +73,18 @@ class Survey:
     def is_sure(self) -> bool:
         """Whether nothing speaks for trying zstd as well."""
         share = FLOATS_GAIN if self.is_float else OTHERS_GAIN
+        if memoryview(self._raw).nbytes < LEAST:
+            return False
         return self.gains and self.repeats < REPEATS and self.planes < share * self.zstd
+
+    def suits(self, level: int) -> bool:
+        """Whether planes are worth a try at a level that has them.
+
+        Level 4 has a mixture, which finds more in anything but floats that are independent of each other.
+        """
+        if level in ZSTD_LEVELS:
+            return self.planes < GAIN and self.planes < DOUBT * self.zstd
+        return self.is_float and self.is_sure and not self.smooth
 
 
 def guess(raw: Buffer) -> Kind | None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import archive, levels
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
+from nczip.blocks import Content
 from nczip.container import LANGUAGE, Frame
 from nczip.errors import CorruptError, MemoryLimitError, NczipError
 from nczip.workers import OrderedPool, Progress
 
 if TYPE_CHECKING:
     import xxhash
+
+    from nczip import _core
 
 
 class Reader(io.BufferedIOBase):
@@ -48,8 +52,8 @@ class Reader(io.BufferedIOBase):
         self._source = FileSource(source)
         self._threads = threads
         self._memory = memory
-        self._pool: OrderedPool[list[bytes | CorruptError]] = OrderedPool(threads, on_progress)
-        self._decoded_blocks: deque[bytes | CorruptError] = deque()  # of the last job, in order
+        self._pool: OrderedPool[list[Content | CorruptError]] = OrderedPool(threads, on_progress)
+        self._decoded_blocks: deque[Content | CorruptError] = deque()  # of the last job, in order
         self._events: Iterator[Event] = archive.walk(self._source)
         self._ahead = threads  # jobs to have in flight
         self._batched = True  # a language model decodes several blocks a job
@@ -62,6 +66,8 @@ class Reader(io.BufferedIOBase):
         self._block = memoryview(b"")  # the decoded block that holds the position, or ends there
         self._block_start = 0
         self._position = 0
+        self._target: memoryview | None = None  # where all that is left is going
+        self._target_start = 0
         self._restart_hash()
         self._is_open = True
 
@@ -100,14 +106,15 @@ class Reader(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """``size`` bytes, fewer at the end or before damage (the next call then raises); all by default."""
-        whole = size is None or size < 0
-        left = 0 if size is None else size
+        if size is None or size < 0:
+            return self._read_rest()
+        left = size
         pieces: list[bytes] = []
-        while whole or left:
+        while left:
             try:
-                piece = self.read1(-1 if whole else left)
+                piece = self.read1(left)
             except (NczipError, OSError):
-                if whole or not pieces:
+                if not pieces:
                     raise
                 break
             if not piece:
@@ -115,6 +122,50 @@ class Reader(io.BufferedIOBase):
             pieces.append(piece)
             left -= len(piece)
         return b"".join(pieces)
+
+    def _read_rest(self) -> bytes:
+        """All that is left. Blocks are unpacked in place where it is known how much that should be."""
+        self._check_open()
+        start = self._position
+        pieces: list[bytes] = []
+        with self._in_place() as content:
+            while piece := self._rest():
+                done = self._position - start
+                if not pieces and done + len(piece) <= len(memoryview(content)):
+                    content.put(done, piece)
+                else:
+                    pieces.append(bytes(piece))
+                self._position += len(piece)
+        whole = content.finish()
+        done = self._position - start - sum(map(len, pieces))
+        return whole if done == len(whole) and not pieces else b"".join((whole[:done], *pieces))
+
+    @contextmanager
+    def _in_place(self) -> Iterator[_core.Content]:
+        """Has blocks unpacked to where they belong in what is given out."""
+        from nczip import _core
+
+        left = 0
+        if self.seekable():
+            with suppress(NczipError, OSError):  # reading on tells what is wrong
+                left = max(0, self.size - self._position)
+        try:
+            content = _core.Content(left)
+        except MemoryError:  # for what a damaged archive claims; if it is true, a block will fail to be got
+            content = _core.Content(0)
+        self._target = memoryview(content)
+        self._target_start = self._position
+        try:
+            yield content
+        finally:
+            self._target = None
+
+    def _place(self, block: BlockStart) -> memoryview | None:
+        """Where a block belongs, if all of it is to be given out."""
+        offset = block.raw_offset - self._target_start
+        if self._target is None or offset < 0 or offset + block.head.raw_size > len(self._target):
+            return None
+        return self._target[offset : offset + block.head.raw_size]
 
     def peek(self, size: int = 0, /) -> bytes:
         """Some bytes that come next, without moving on; none at the end."""
@@ -168,7 +219,7 @@ class Reader(io.BufferedIOBase):
                 self._fail(CorruptError("the content does not match the checksum of its whole frame"))
             self._restart_hash()
 
-    def _decoded(self) -> bytes:
+    def _decoded(self) -> Content:
         try:
             if not self._decoded_blocks:
                 self._decoded_blocks.extend(self._pool.next())
@@ -205,7 +256,7 @@ class Reader(io.BufferedIOBase):
     def _submit(self, first: BlockStart) -> None:
         """A job for a block, or for several that pass through a language model together."""
         starts = [first]
-        packed = [self._source.take(first.head.packed_size)]
+        packed = [self._source.take_view(first.head.packed_size)]
         wrong = None
         if first.method.id == LANGUAGE:
             together = 1
@@ -217,12 +268,12 @@ class Reader(io.BufferedIOBase):
                     if not isinstance(event, BlockStart) or event.method != first.method:
                         self._events = chain((event,), self._events)
                         break
-                    packed.append(self._source.take(event.head.packed_size))
+                    packed.append(self._source.take_view(event.head.packed_size))
                     starts.append(event)
             except (NczipError, OSError) as error:
                 self._events = iter(())
                 wrong = error
-        self._pool.submit(partial(archive.unpack, starts, packed))
+        self._pool.submit(partial(archive.unpack, starts, packed, self._place(first)))
         self._queue.extend(starts)
         if wrong is not None:
             self._queue.append(wrong)

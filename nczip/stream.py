@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast, overload
 
-from nczip import levels
+from nczip import archive, levels
 from nczip.levels import DEFAULT_LEVEL
 from nczip.reader import Reader
 from nczip.workers import Progress
@@ -32,15 +31,19 @@ def compress(
 
     ``model`` is for levels 7 to 9: the name, hash or path of a language model; None is the default one.
     """
-    sink = io.BytesIO()
-    with Writer(sink, level, model=model, threads=threads, memory=memory, block_size=block_size) as writer:
+    from nczip import _core
+
+    sink = _core.Gathered(memoryview(data).nbytes)
+    with Writer(
+        cast(BinaryIO, sink), level, model=model, threads=threads, memory=memory, block_size=block_size
+    ) as writer:
         writer.write(data)
-    return sink.getvalue()
+    return sink.finish()
 
 
 def decompress(data: Buffer, *, threads: int = 1, memory: int | None = None) -> bytes:
     """The content of an archive, which may have several frames. Raises as Reader does."""
-    with Reader(io.BytesIO(data), threads=threads, memory=memory) as reader:
+    with Reader(archive.InMemory(data), threads=threads, memory=memory) as reader:
         return reader.read()
 
 

@@ -76,6 +76,11 @@ class Writer(io.BufferedIOBase):
                 if room == 0:
                     self._end_blocks(last=False)
                     continue
+                if not self._buffer and len(view) - taken > room:  # whole blocks, without a copy of them
+                    for size, hint in self._cuts(view[taken : taken + room], last=False):
+                        self._submit_block(view[taken : taken + size], hint)
+                        taken += size
+                    continue
                 self._buffer += view[taken : taken + room]
                 taken += min(room, len(view) - taken)
         self.raw_size += len(view)
@@ -106,7 +111,7 @@ class Writer(io.BufferedIOBase):
                     memory=self._memory,
                     block_size=len(self._buffer),
                 )
-            cuts = self._cuts(last=True)
+            cuts = self._cuts(memoryview(self._buffer), last=True)
             if self._tally is None and len(cuts) < 2:  # one block takes but a few bytes around it
                 self._write_solo(cuts[0][1] if cuts else None)
             else:
@@ -155,11 +160,10 @@ class Writer(io.BufferedIOBase):
 
     def _end_blocks(self, *, last: bool) -> None:
         """Packs what is whole blocks, or all there is; the rest stays in the buffer."""
-        self._submit(self._cuts(last))
+        self._submit(self._cuts(memoryview(self._buffer), last))
 
-    def _cuts(self, last: bool) -> Sequence[Block]:
-        """The blocks that the buffer begins with."""
-        view = memoryview(self._buffer)
+    def _cuts(self, view: memoryview, last: bool) -> Sequence[Block]:
+        """The blocks that the content goes on with."""
         if self._layout is None:
             if self.plan.level in levels.LANGUAGE_LEVELS and is_for_tensors(view):
                 # No language model runs on tensors, and they want longer blocks than one does.
@@ -182,11 +186,14 @@ class Writer(io.BufferedIOBase):
             return
         view, start = memoryview(buffer), 0
         for size, hint in cuts:
-            self._submit_block(bytearray(view[start : start + size]), hint)
+            self._submit_block(view[start : start + size], hint)
             start += size
         self._buffer += view[start:]
 
-    def _submit_block(self, raw: bytearray, hint: Hint | None) -> None:
+    def _submit_block(self, raw: bytearray | memoryview, hint: Hint | None) -> None:
+        """A view may be of what the caller has, and does with as it likes: other threads need a copy."""
+        if self.plan.threads > 1 and isinstance(raw, memoryview):
+            raw = bytearray(raw)
         if self._tally is None:
             head = container.full_frame(
                 (*self.plan.methods, container.Method(container.RAW)), self.plan.block_size
@@ -229,7 +236,7 @@ class Writer(io.BufferedIOBase):
 
 
 def _pack_block(
-    plan: levels.Plan, raw: bytearray, hint: Hint | None, step: Step
+    plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
 ) -> tuple[bytes, blocks.Packed]:
     packed = blocks.pack(plan.methods, plan.level, raw, step, hint)
     position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
@@ -237,7 +244,7 @@ def _pack_block(
 
 
 def _pack_solo(
-    plan: levels.Plan, raw: bytearray, hint: Hint | None, step: Step
+    plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
 ) -> tuple[bytes, blocks.Packed]:
     packed = blocks.pack(plan.methods, plan.level, raw, step, hint)
     form = plan.solo_form(packed.method)

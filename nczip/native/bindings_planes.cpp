@@ -3,12 +3,16 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <tuple>
 #include <vector>
 
 #include "buffer.hpp"
+#include "crc32.hpp"
 #include "planes.hpp"
 #include "survey.hpp"
 
@@ -25,12 +29,71 @@ nb::object new_bytes(size_t size) {
 
 uint8_t* data_of(const nb::object& bytes) { return reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr())); }
 
-// A bytes object that nobody else has, cut to its first bytes.
-nb::object cut(nb::object bytes, size_t size) {
+// A bytes object that nobody else has, shorter or longer.
+nb::object resized(nb::object bytes, size_t size) {
   PyObject* object = bytes.release().ptr();
   if (_PyBytes_Resize(&object, static_cast<Py_ssize_t>(size)) != 0) throw nb::python_error();
   return nb::steal(object);
 }
+
+// Has the system give a large object pages of 2 MiB where there are such: to get those of 4 KiB takes longer than to write
+// them.
+nb::object in_large_pages(nb::object bytes) {
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t kPage = 4096, kLeast = 4 << 20;
+  const auto begin = reinterpret_cast<uintptr_t>(data_of(bytes));
+  const uintptr_t end = begin + static_cast<size_t>(PyBytes_GET_SIZE(bytes.ptr()));
+  const uintptr_t first = (begin + kPage - 1) / kPage * kPage;
+  if (end - begin >= kLeast) madvise(reinterpret_cast<void*>(first), end / kPage * kPage - first, MADV_HUGEPAGE);
+#endif
+  return bytes;
+}
+
+// Bytes that are written part by part, by whoever has a view of them, until they are given out.
+class Content {
+ public:
+  explicit Content(size_t size) : bytes_(in_large_pages(new_bytes(size))), size_(size) {}
+  // Puts some bytes in place, unless they are there already.
+  void put(size_t offset, nb::handle object) {
+    const Buffer part(object);
+    if (!bytes_ || offset > size_ || part.size() > size_ - offset) throw nb::index_error("beyond the content's end");
+    if (part.data() != data_of(bytes_) + offset) std::memmove(data_of(bytes_) + offset, part.data(), part.size());
+  }
+  nb::object finish() { return bytes_; }
+
+  static int view(PyObject* self, Py_buffer* view, int flags) {
+    const Content& content = *nb::inst_ptr<Content>(self);
+    return PyBuffer_FillInfo(view, self, data_of(content.bytes_), static_cast<Py_ssize_t>(content.size_), 0, flags);
+  }
+
+ private:
+  nb::object bytes_;
+  size_t size_;
+};
+
+// A file to write to, and then to have as bytes. `expected` is about how many there will be; they take memory as they come.
+class Gathered {
+ public:
+  explicit Gathered(size_t expected) : bytes_(in_large_pages(new_bytes(expected))), room_(expected) {}
+  size_t write(nb::handle object) {
+    const Buffer part(object);
+    if (!bytes_) throw nb::value_error("written to after it was given out");
+    if (part.size() > room_ - size_) {
+      room_ = std::max(room_ + room_ / 2, size_ + part.size());
+      bytes_ = in_large_pages(resized(std::move(bytes_), room_));
+    }
+    std::memcpy(data_of(bytes_) + size_, part.data(), part.size());
+    size_ += part.size();
+    return part.size();
+  }
+  nb::object finish() { return resized(std::move(bytes_), size_); }
+
+ private:
+  nb::object bytes_;
+  size_t room_, size_ = 0;
+};
+
+PyType_Slot content_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(Content::view)}, {0, nullptr}};
 
 class PlanesEncoder {
  public:
@@ -45,7 +108,7 @@ class PlanesEncoder {
     return encoder_->advance(bytes);
   }
   size_t packed_size() const { return encoder_->packed_size(); }
-  nb::object finish() { return cut(std::move(packed_), packed_size()); }
+  nb::object finish() { return resized(std::move(packed_), packed_size()); }
 
  private:
   Buffer raw_;
@@ -55,29 +118,27 @@ class PlanesEncoder {
 
 class PlanesDecoder {
  public:
-  PlanesDecoder(nb::handle packed, size_t raw_size) : packed_(packed), raw_(new_bytes(raw_size)) {
-    decoder_.emplace(packed_.data(), packed_.size(), raw_size, data_of(raw_));
+  PlanesDecoder(nb::handle packed, nb::handle raw) : packed_(packed), raw_(raw, PyBUF_WRITABLE) {
+    decoder_.emplace(packed_.data(), packed_.size(), raw_.size(), raw_.writable());
   }
   size_t advance(size_t bytes) {
     nb::gil_scoped_release release;
     return decoder_->advance(bytes);
   }
-  nb::object finish() { return std::move(raw_); }
 
  private:
-  Buffer packed_;
-  nb::object raw_;
+  Buffer packed_, raw_;
   std::optional<ncz::planes::Decoder> decoder_;
 };
 
-std::tuple<int, int, float, float> survey(nb::handle raw) {
+std::tuple<int, int, float, float, bool> survey(nb::handle raw) {
   const Buffer buffer(raw);
   ncz::planes::Survey found;
   {
     nb::gil_scoped_release release;
     found = ncz::planes::Surveyor(buffer.data(), buffer.size()).find();
   }
-  return {found.kind, found.lead, found.bits, found.repeats};
+  return {found.kind, found.lead, found.bits, found.repeats, found.smooth};
 }
 
 nb::bytes samples(nb::handle raw) {
@@ -103,9 +164,26 @@ void define_planes(nb::module_& m) {
       .def_prop_ro("packed_size", &PlanesEncoder::packed_size)
       .def("finish", &PlanesEncoder::finish);
   nb::class_<PlanesDecoder>(m, "PlanesDecoder")
-      .def(nb::init<nb::handle, size_t>(), "packed"_a, "raw_size"_a)
-      .def("advance", &PlanesDecoder::advance, "bytes"_a)
-      .def("finish", &PlanesDecoder::finish);
+      .def(nb::init<nb::handle, nb::handle>(), "packed"_a, "raw"_a)
+      .def("advance", &PlanesDecoder::advance, "bytes"_a);
+  nb::class_<Content>(m, "Content", nb::type_slots(content_slots))
+      .def(nb::init<size_t>(), "size"_a)
+      .def("put", &Content::put, "offset"_a, "part"_a)
+      .def("finish", &Content::finish);
+  nb::class_<Gathered>(m, "Gathered")
+      .def(nb::init<size_t>(), "expected"_a)
+      .def("write", &Gathered::write, "part"_a)
+      .def("flush", [](Gathered&) {})
+      .def("finish", &Gathered::finish);
+  m.def(
+      "crc32",
+      [](nb::handle data, uint32_t start) {
+        const Buffer buffer(data);
+        nb::gil_scoped_release release;
+        return ncz::Crc32::of(start, buffer.data(), buffer.size());
+      },
+      "data"_a, "start"_a = 0);
+  m.attr("PLANES_MEMORY") = std::max(ncz::planes::Encoder::memory(), ncz::planes::Decoder::memory());
   m.def("planes_survey", survey, "raw"_a);
   m.def("planes_samples", samples, "raw"_a);
   m.def("planes_highest", highest, "raw"_a, "kind"_a, "lead"_a);

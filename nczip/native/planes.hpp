@@ -202,17 +202,22 @@ struct Code {
 
   // For each byte its code, the first bit lowest, above 8 bits of length.
   std::array<uint32_t, 256> codes() const {
+    std::array<uint32_t, kCodeBits + 1> many{}, next{};
+    for (const uint8_t length : lengths) many[length] += length != 0;
+    for (int length = 1; length <= kCodeBits; ++length) next[length] = 2 * (next[length - 1] + many[length - 1]);
     std::array<uint32_t, 256> found{};
-    uint32_t next = 0;
-    for (int length = 1; length <= kCodeBits; ++length, next <<= 1)
-      for (size_t s = 0; s < 256; ++s)
-        if (lengths[s] == length) {
-          uint32_t reversed = 0;
-          for (int bit = 0; bit < length; ++bit) reversed |= ((next >> bit) & 1) << (length - 1 - bit);
-          found[s] = reversed << 8 | static_cast<uint32_t>(length);
-          ++next;
-        }
+    for (size_t s = 0; s < 256; ++s)
+      if (const uint32_t length = lengths[s]) found[s] = reversed(next[length]++, length) << 8 | length;
     return found;
+  }
+
+ private:
+  static uint32_t reversed(uint32_t bits, uint32_t length) {
+    bits = (bits & 0x5555) << 1 | (bits >> 1 & 0x5555);
+    bits = (bits & 0x3333) << 2 | (bits >> 2 & 0x3333);
+    bits = (bits & 0x0f0f) << 4 | (bits >> 4 & 0x0f0f);
+    bits = (bits & 0x00ff) << 8 | bits >> 8;
+    return bits >> (16 - length);
   }
 };
 
@@ -318,21 +323,25 @@ class Table {
     Code code;
     code.lengths = lengths;
     const auto codes = code.codes();
-    std::array<uint16_t, kSize> single;  // the first byte, above its length
-    for (uint32_t s = 0; s < 256; ++s)
-      if (const uint32_t length = lengths[s])
-        for (uint32_t i = codes[s] >> 8; i < kSize; i += 1u << length) single[i] = static_cast<uint16_t>(s << 8 | length);
-    for (uint32_t i = 0; i < kSize; ++i) {
-      uint64_t entry = uint64_t{single[i] & 0xffu} << 16;
-      uint32_t used = 0, n = 0;
-      for (uint32_t left = i; n < kMost; ++n) {
-        const uint32_t length = single[left] & 0xff;
-        if (used + length > kCodeBits) break;
-        entry |= uint64_t{static_cast<uint32_t>(single[left] >> 8)} << (24 + 8 * n);
-        used += length;
-        left >>= length;
+    // Tables of fewer bits first: what follows the first byte is in one of them.
+    uint32_t least = kCodeBits;
+    for (const uint8_t length : lengths)
+      if (length) least = std::min<uint32_t>(least, length);
+    std::array<uint64_t, kSize> smaller{};  // those of b bits begin at 2^b
+    for (uint32_t bits = least; bits <= kCodeBits; ++bits) {
+      if (bits > kCodeBits - least && bits < kCodeBits) continue;  // nothing is followed by so many
+      uint64_t* const entries = bits == kCodeBits ? entries_.data() : &smaller[size_t{1} << bits];
+      for (size_t s = 0; s < 256; ++s) {
+        const uint32_t length = lengths[s], left = bits - length;
+        if (length == 0 || length > bits) continue;
+        const uint64_t* const rest = &smaller[size_t{1} << left];
+        uint64_t* entry = entries + (codes[s] >> 8);
+        for (size_t i = 0; i < size_t{1} << left; ++i, entry += size_t{1} << length) {
+          uint64_t next = rest[i];
+          if ((next >> 8 & 0xff) == kMost) next -= 1 << 8 | lengths[next >> 56];  // its last has no room
+          *entry = (next >> 24) << 32 | uint64_t{s} << 24 | length << 16 | ((next & 0xffff) + (1 << 8 | length));
+        }
       }
-      entries_[i] = entry | n << 8 | used;
     }
     set_ = true;
     return true;

@@ -17,19 +17,20 @@
 
 namespace ncz::planes {
 
-constexpr size_t kSamples = 8;
-constexpr size_t kSampleSize = 4096;  // bytes; a multiple of 8, as the samples' offsets are, so that phases agree
+constexpr size_t kSamples = 32;
+constexpr size_t kSampleSize = 1024;  // bytes; a multiple of 8, as the samples' offsets are, so that phases agree
 
 struct Survey {
   uint8_t kind;
   uint8_t lead;
   float bits;     // a byte that the planes take, about
   float repeats;  // share of some places, chosen by content, whose bytes were there before in the block
+  bool smooth;    // whether the highest bytes differ less from each other than they vary
 };
 
-// Bits that coding bytes counted like this takes, from their entropy, without the code itself. n samples of k values
-// show about (k - 1) / (2 ln 2) bits less than their source has (Miller, 1955).
-inline float coded_bits(const Counts& counts) {
+// Bits of entropy that all the bytes counted have. n samples of k values show about (k - 1) / (2 ln 2) bits less than their
+// source has (Miller, 1955).
+inline float entropy_bits(const Counts& counts) {
   float n = 0, sum = 0, values = 0;
   for (const uint32_t c : counts)
     if (c) {
@@ -38,8 +39,15 @@ inline float coded_bits(const Counts& counts) {
       sum += x * log2_pinned(x);
       values += 1;
     }
-  if (values < 2) return 0;
-  const float entropy = n * log2_pinned(n) - sum + (values - 1) * 0.7213475f;
+  return values < 2 ? 0 : n * log2_pinned(n) - sum + (values - 1) * 0.7213475f;
+}
+
+// Bits that these bytes take in a plane, without the description of their code.
+inline float coded_bits(const Counts& counts) {
+  const float entropy = entropy_bits(counts);
+  float n = 0;
+  for (const uint32_t c : counts) n += static_cast<float>(c);
+  if (entropy == 0) return 0;
   const float most = 8 * n;
   if (entropy > most - most / kWorthCoding) return most;
   return entropy < n ? n : entropy;  // no code is shorter than a bit
@@ -74,7 +82,7 @@ class Surveyor {
       }
     }
     const auto all = static_cast<float>(n ? n : 1);
-    Survey best{0, 0, coded_bits(merged(bytes, 0, 1)) / all, repeats()};
+    Survey best{0, 0, coded_bits(merged(bytes, 0, 1)) / all, repeats(), false};
     const auto consider = [&](uint8_t kind, size_t lead, float bits) {
       const bool wider = kKinds[kind].width > kKinds[best.kind].width;
       if (bits / all < best.bits * (wider ? kClearly : 1)) best.kind = kind, best.lead = static_cast<uint8_t>(lead), best.bits = bits / all;
@@ -110,6 +118,7 @@ class Surveyor {
         consider(kind, lead, exactly(kind, lead));
       }
     }
+    best.smooth = is_smooth(best.kind, best.lead);
     return best;
   }
 
@@ -163,6 +172,22 @@ class Surveyor {
       for (size_t k = 0; k < width; ++k) count(split_bytes.data() + k * n, n, counts[k]);
     }
     return counts;
+  }
+
+  // The difference of two independent values has more entropy than each of them.
+  bool is_smooth(uint8_t kind, size_t lead) const {
+    const size_t width = kKinds[kind].width;
+    Counts values{}, steps{};
+    std::vector<uint8_t> split_bytes;
+    for (const auto& [offset, size] : pieces_) {
+      if (size < lead) continue;
+      const size_t n = (size - lead) / width;
+      split_bytes.resize(n * width);
+      split(kKinds[kind], raw_ + offset + lead, n, split_bytes.data(), n);
+      const uint8_t* const highest = split_bytes.data() + (width - 1) * n;
+      for (size_t i = 1; i < n; ++i) ++values[highest[i]], ++steps[static_cast<uint8_t>(highest[i] - highest[i - 1])];
+    }
+    return entropy_bits(steps) <= entropy_bits(values);
   }
 
   float exactly(uint8_t kind, size_t lead) const {

@@ -153,7 +153,7 @@ class TestFullHeader:
         [
             FIELDS + b"\x07\x00",
             FIELDS.replace(b"\x01\x01\x01", b"\x01\x01\x02"),
-            FIELDS.replace(b"\x03\x02\x01\x00", b"\x03\x02\x04\x00"),
+            FIELDS.replace(b"\x03\x02\x01\x00", b"\x03\x02\x09\x00"),
             FIELDS.replace(b"\x03\x02\x01\x00", b"\x03\x03\x01\x01x"),
         ],
         ids=["critical field", "arithmetic", "method", "configuration of zstd"],

@@ -260,7 +260,7 @@ class TestFiles:
         info = nczip.inspect(path)
         assert [(frame.form, frame.level, frame.methods) for frame in info.frames] == [
             ("solo", 5, ("mixture",)),
-            ("full", None, ("zstd", "raw")),
+            ("full", None, ("zstd", "planes", "raw")),
             ("solo", None, ("raw",)),
         ]
         assert [block.raw_offset for frame in info.frames for block in frame.blocks] == [
