@@ -227,3 +227,4 @@ enums:
     1: zstd
     2: mixture
     3: language
+    4: planes

@@ -48,6 +48,7 @@ class MixtureDecoder:
     def decode(self, bytes: int) -> bytes:
         """The next bytes of the block, fewer than asked at its end."""
 
+PLANES_STEP: int  # bytes of room that unpacking a chunk needs at most
 PLANES_MEMORY: int  # bytes that a block of method 4 takes at most beside its content, either way
 
 class PlanesEncoder:
@@ -66,11 +67,15 @@ class PlanesEncoder:
         """The packed block. Call once, after ``advance`` has reached the end."""
 
 class PlanesDecoder:
-    """Unpacks a block of method 4 into all of ``raw``; ValueError, here or later, where it does not fit."""
+    """Unpacks a block of method 4. Raises ValueError, here or later, where the packed bytes do not fit it."""
 
-    def __init__(self, packed: Buffer, raw: Buffer) -> None: ...
-    def advance(self, bytes: int) -> int:
-        """Unpacks about ``bytes`` more, whole chunks; returns the bytes of the block done."""
+    def __init__(self, packed: Buffer, raw_size: int) -> None: ...
+    def advance(self, raw: Buffer, bytes: int) -> int:
+        """Unpacks about ``bytes`` more to their place in ``raw``, where the block begins.
+
+        Stops where ``raw`` has neither PLANES_STEP bytes left nor the whole block. Returns the bytes of the
+        block done.
+        """
 
 class Content:
     """Bytes to write into, through the buffer protocol or ``put``, until ``finish``: all of them.

@@ -31,6 +31,7 @@ Packer = Callable[[Step], bytes | None]  # packs a block by one method, if that 
 
 ZSTD_STEP = 128 << 10  # raw bytes: one of zstd's own blocks; fixed, since it can shape what zstd writes
 PLANES_STEP = 4 << 20  # raw bytes: some milliseconds
+PLAUSIBLE_SIZE, PLAUSIBLE_RATIO = 2 << 20, 16
 MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
 GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
 GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
@@ -253,18 +254,27 @@ def _pack_planes(raw: memoryview, kind: int, phase: int, step: Step) -> bytes | 
 def _unpack_planes(packed: Content, raw_size: int, into: memoryview | None, step: Step) -> Content:
     from nczip import _core
 
-    own = _core.Content(raw_size) if into is None else None
+    own = _core.Content(min(raw_size, plausible(len(packed)))) if into is None else None
     raw = memoryview(own) if own is not None else into
     assert raw is not None
     try:
-        decoder = _core.PlanesDecoder(packed, raw)
+        decoder = _core.PlanesDecoder(packed, raw_size)
         done = 0
         while done < raw_size:
-            done = decoder.advance(PLANES_STEP)
+            if len(raw) < min(raw_size, done + _core.PLANES_STEP):
+                own = _core.Content(min(raw_size, 2 * len(raw)))
+                own.put(0, raw[:done])
+                raw = memoryview(own)
+            done = decoder.advance(raw, PLANES_STEP)
             step(done, len(packed) * done // raw_size)
     except ValueError as error:
         raise CorruptError(str(error)) from None
     return raw if own is None else own.finish()
+
+
+def plausible(packed_size: int) -> int:
+    """Bytes of content that memory may be taken for because so many packed bytes claim it."""
+    return PLAUSIBLE_SIZE + PLAUSIBLE_RATIO * packed_size
 
 
 def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
-from nczip import archive, levels
+from nczip import archive, blocks, levels
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
 from nczip.blocks import Content
 from nczip.container import LANGUAGE, Frame
@@ -149,10 +149,8 @@ class Reader(io.BufferedIOBase):
         if self.seekable():
             with suppress(NczipError, OSError):  # reading on tells what is wrong
                 left = max(0, self.size - self._position)
-        try:
-            content = _core.Content(left)
-        except MemoryError:  # for what a damaged archive claims; if it is true, a block will fail to be got
-            content = _core.Content(0)
+        # What the archive claims need not be true.
+        content = _core.Content(left if left <= blocks.plausible(self._source.size or 0) else 0)
         self._target = memoryview(content)
         self._target_start = self._position
         try:

@@ -118,16 +118,19 @@ class PlanesEncoder {
 
 class PlanesDecoder {
  public:
-  PlanesDecoder(nb::handle packed, nb::handle raw) : packed_(packed), raw_(raw, PyBUF_WRITABLE) {
-    decoder_.emplace(packed_.data(), packed_.size(), raw_.size(), raw_.writable());
+  PlanesDecoder(nb::handle packed, size_t raw_size) : packed_(packed) {
+    decoder_.emplace(packed_.data(), packed_.size(), raw_size);
   }
-  size_t advance(size_t bytes) {
+  size_t advance(nb::handle raw, size_t bytes) {
+    const Buffer room(raw, PyBUF_WRITABLE);
+    if (room.size() < done_) throw nb::value_error("less room than before");
     nb::gil_scoped_release release;
-    return decoder_->advance(bytes);
+    return done_ = decoder_->advance(room.writable(), room.size(), bytes);
   }
 
  private:
-  Buffer packed_, raw_;
+  Buffer packed_;
+  size_t done_ = 0;
   std::optional<ncz::planes::Decoder> decoder_;
 };
 
@@ -164,8 +167,8 @@ void define_planes(nb::module_& m) {
       .def_prop_ro("packed_size", &PlanesEncoder::packed_size)
       .def("finish", &PlanesEncoder::finish);
   nb::class_<PlanesDecoder>(m, "PlanesDecoder")
-      .def(nb::init<nb::handle, nb::handle>(), "packed"_a, "raw"_a)
-      .def("advance", &PlanesDecoder::advance, "bytes"_a);
+      .def(nb::init<nb::handle, size_t>(), "packed"_a, "raw_size"_a)
+      .def("advance", &PlanesDecoder::advance, "raw"_a, "bytes"_a);
   nb::class_<Content>(m, "Content", nb::type_slots(content_slots))
       .def(nb::init<size_t>(), "size"_a)
       .def("put", &Content::put, "offset"_a, "part"_a)
@@ -183,6 +186,7 @@ void define_planes(nb::module_& m) {
         return ncz::Crc32::of(start, buffer.data(), buffer.size());
       },
       "data"_a, "start"_a = 0);
+  m.attr("PLANES_STEP") = ncz::planes::Decoder::step();
   m.attr("PLANES_MEMORY") = std::max(ncz::planes::Encoder::memory(), ncz::planes::Decoder::memory());
   m.def("planes_survey", survey, "raw"_a);
   m.def("planes_samples", samples, "raw"_a);

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <memory>
 #include <stdexcept>
-#include <vector>
+#include <utility>
 
 namespace ncz::planes {
 
@@ -532,37 +532,37 @@ class Encoder {
 class Decoder {
  public:
   // Raises DamagedError, here and while it decodes.
-  Decoder(const uint8_t* packed, size_t size, size_t raw_size, uint8_t* raw)
+  Decoder(const uint8_t* packed, size_t size, size_t raw_size)
       : kind_(known(packed, size, raw_size)),
         shape_(kind_, packed[1], raw_size),
         in_(packed + 2),
         end_(packed + size),
-        start_(raw),
-        out_(raw),
-        stop_(raw + raw_size) {
+        size_(raw_size) {
     stride_ = std::min(kChunk, shape_.elements) + kSlack;
     planes_.reset(new uint8_t[kind_.width * stride_]);
-    copy(shape_.lead);
   }
 
   static size_t memory() { return kMostWidth * (kChunk + kSlack + sizeof(Table)); }
+  // Bytes that a step of `advance` may take room for.
+  static size_t step() { return kMostWidth * (kChunk + 2); }
 
-  size_t advance(size_t bytes) {
-    for (uint8_t* const stop = out_ + std::min(bytes, static_cast<size_t>(stop_ - out_)); out_ < stop;) {
-      const size_t n = std::min(kChunk, shape_.elements);
-      if (n == 0) {
-        copy(shape_.tail);
-        break;
+  // Decodes `bytes` more or a little beyond, as far as there is room for the next step in `raw`, where the block begins;
+  // returns the bytes of the block done.
+  size_t advance(uint8_t* raw, size_t room, size_t bytes) {
+    const size_t stop = done_ + std::min(bytes, size_ - done_);
+    while (done_ < stop && room - done_ >= std::min(step(), size_ - done_)) {
+      copy(raw, std::exchange(shape_.lead, 0));
+      if (const size_t n = std::min(kChunk, shape_.elements)) {
+        std::array<const uint8_t*, kMostWidth> planes{};
+        for (size_t k = kind_.width; k-- > 0;) planes[k] = unpack_plane(k, n);
+        merge(kind_, planes.data(), n, raw + done_);
+        done_ += n * kind_.width;
+        shape_.elements -= n;
       }
-      std::array<const uint8_t*, kMostWidth> planes{};
-      for (size_t k = kind_.width; k-- > 0;) planes[k] = unpack_plane(k, n);
-      merge(kind_, planes.data(), n, out_);
-      out_ += n * kind_.width;
-      shape_.elements -= n;
-      if (shape_.elements == 0) copy(shape_.tail);
+      if (shape_.elements == 0) copy(raw, std::exchange(shape_.tail, 0));
     }
-    if (out_ == stop_ && in_ != end_) throw DamagedError();
-    return static_cast<size_t>(out_ - start_);
+    if (done_ == size_ && in_ != end_) throw DamagedError();
+    return done_;
   }
 
  private:
@@ -579,9 +579,9 @@ class Decoder {
     return in_ - n;
   }
 
-  void copy(size_t n) {
-    std::memcpy(out_, take(n), n);
-    out_ += n;
+  void copy(uint8_t* raw, size_t n) {
+    std::memcpy(raw + done_, take(n), n);
+    done_ += n;
   }
 
   // Where the plane's n bytes are.
@@ -619,10 +619,9 @@ class Decoder {
   }
 
   Kind kind_;
-  Shape shape_;
+  Shape shape_;  // what is left
   const uint8_t *in_, *end_;
-  uint8_t *start_, *out_, *stop_;
-  size_t stride_;
+  size_t size_, done_ = 0, stride_;
   std::unique_ptr<uint8_t[]> planes_;
   std::array<std::unique_ptr<Table>, kMostWidth> tables_;
 };

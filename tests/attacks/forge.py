@@ -6,7 +6,7 @@ import zlib
 
 import nczip
 from nczip import blocks, container, language, levels
-from nczip.container import LANGUAGE, MIXTURE, Tally
+from nczip.container import LANGUAGE, MIXTURE, PLANES, Tally
 
 CONTENT = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
 
@@ -21,6 +21,11 @@ def solo(
     """A solo frame whose checksums are right whatever its sizes say."""
     head = b"\x9cNZ" + bytes([major << 4 | form]) + container.varint(raw_size) + container.varint(packed_size)
     return with_crc(head, packed) + blocks.content_hash(hash_of)[:4] + packed
+
+
+def planes_solo(packed: bytes, raw_size: int = 1000) -> bytes:
+    """A solo frame of form 9 of method 4, whose checksums are right but for that of the content."""
+    return solo(9, raw_size, 2 + len(packed), bytes([PLANES, 0]) + packed)
 
 
 def header(fields: bytes, major: int = 1) -> bytes:

@@ -18,6 +18,7 @@ from forge import (
     fields,
     header,
     one_block,
+    planes_solo,
     solo,
     tally,
     two_blocks,
@@ -25,6 +26,33 @@ from forge import (
 
 import nczip
 from nczip import container
+
+# Name, what it tries, packed bytes of method 4 for a block of 1,000 bytes.
+TWO_CODES = b"\1\0\0\0" + b"\x11\0\0\0"  # of one bit each, for the values 0 and 1
+PLANES_ATTACKS = [
+    ("no kind", "end before they begin", b""),
+    ("no lead", "end after the kind", b"\4"),
+    ("unknown kind", "have a table read past its end", b"\x0a\0" + bytes(900)),
+    ("large lead", "begin with more bytes than an element has", b"\4\2" + bytes(900)),
+    ("short lead", "have bytes read past the end", b"\4\1"),
+    ("unknown mode", "name a mode that is not", b"\0\0\4" + bytes(900)),
+    ("short plane", "store less than the plane has", b"\0\0\0" + bytes(900)),
+    ("no value", "a run of nothing", b"\0\0\1"),
+    ("no code", "use the last code where there is none", b"\0\0\3" + bytes(900)),
+    ("half a code", "leave look-ups without an entry", b"\0\0\2\1\0\0\0\1\0\0\0" + bytes(800)),
+    ("empty code", "have no codes at all", b"\0\0\2\0\0\0\0" + bytes(800)),
+    ("code and a half", "have three codes of one bit", b"\0\0\2\1\0\0\0\x11\1\0\0" + bytes(800)),
+    ("long code", "have codes longer than a look-up", b"\0\0\2\1\0\0\0\xf1\x0f\0\0" + bytes(800)),
+    ("long streams", "have streams read past the end", b"\0\0\2" + TWO_CODES + b"\xff" * 8 + bytes(800)),
+    (
+        "short streams",
+        "have codes read past a stream's end",
+        b"\0\0\2" + TWO_CODES + b"\x1f\0" * 4 + bytes(124),
+    ),
+    ("streams left over", "hide bytes in a stream", b"\0\0\2" + TWO_CODES + b"\x21\0" * 4 + bytes(132)),
+    ("bits left over", "hide bits in a stream", b"\0\0\2" + TWO_CODES + b"\x20\0" * 4 + b"\xff" * 128),
+    ("bytes left over", "hide bytes after the planes", b"\0\0\1\0more"),
+]
 
 
 @dataclass(frozen=True)
@@ -400,6 +428,30 @@ ATTACKS = [
         GOOD[:-1] + b"\x2f",
         _corrupt,
         "index at byte 2054: the block index is damaged, or does not match the blocks",
+    ),
+    *(
+        Attack(
+            f"planes, {name}",
+            tries,
+            planes_solo(packed),
+            _corrupt,
+            "block at byte 0: the packed bytes are not planes that fit the block",
+        )
+        for name, tries, packed in PLANES_ATTACKS
+    ),
+    Attack(
+        "planes of nothing",
+        "claim the largest block, of which a plane or two are there",
+        planes_solo(b"\0\0" + b"\1\0" * 9, 1 << 28),
+        _corrupt,
+        "block at byte 0: the packed bytes are not planes that fit the block",
+    ),
+    Attack(
+        "configured planes",
+        "give a method a configuration that it does not have",
+        solo(9, 1000, 3, b"\4\1x"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (method 4)",
     ),
     Attack(
         "trailing garbage",

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import random
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,13 @@ def noise(size: int) -> bytes:
     return hashlib.shake_256(b"nczip").digest(size)
 
 
+def weights(count: int) -> bytes:
+    """Numbers in bfloat16 that are about normally distributed."""
+    state = noise(8 * count)
+    sums = (sum(state[i : i + 8]) - 1020 for i in range(0, 8 * count, 8))
+    return b"".join(struct.pack("<f", one / 4096)[2:] for one in sums)
+
+
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "byte": b"n",
@@ -55,6 +63,8 @@ CONTENTS: dict[str, bytes] = {
     "mixed": prose(2500) + noise(2000) + prose(500),
     # What has no tokens, or is no text, goes through the model all the same.
     "scripts": prose(700) + SCRIPTS.encode() * 3 + bytes(range(256)) + prose(700),
+    "weights": prose(301) + weights(4000),
+    "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
     "several": prose(3000) + noise(1000) + prose(1500),
 }
 
@@ -119,6 +129,10 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     # As under a memory limit: the configuration is no level's own, so the only block's frame names it.
     "limited-6": ("prose", lambda: _smallest_tables(6)),
     "limited-9": ("prose", lambda: _smallest_tables(9)),
+    # Numbers that begin at an odd place, after text.
+    "weights-2": ("weights", lambda: nczip.compress(CONTENTS["weights"], 2)),
+    "weights-4": ("weights", lambda: nczip.compress(CONTENTS["weights"], 4)),
+    "records-1": ("records", lambda: nczip.compress(CONTENTS["records"], 1, block_size=5000)),
     "several-1": ("several", lambda: _several(1)),
     "several-4": ("several", lambda: _several(4)),
     "several-7": ("several", lambda: _several(7)),

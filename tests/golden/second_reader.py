@@ -16,7 +16,7 @@ class RefusedError(Exception):
 
 
 class PredictedError(Exception):
-    """The archive has a block of a mixture or a language model, which other pages specify."""
+    """The archive has a block of a mixture, a language model or planes, which other pages specify."""
 
 
 def crc32(data: bytes) -> int:
@@ -68,7 +68,7 @@ class Bytes:
 
 def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
     require(len(packed) <= raw_size, "packed size above raw size")
-    if method in (2, 3):
+    if method in (2, 3, 4):
         raise PredictedError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
@@ -105,8 +105,8 @@ def solo(source: Bytes, start: int, form: int) -> bytes:
         method, length = packed[0], packed[1]
         require(len(packed) >= 2 + length, "no configuration")
         configuration, packed = packed[2 : 2 + length], packed[2 + length :]
-        require(method <= 3, "newer: method")
-        require(method not in (0, 1) or not configuration, "newer: configuration")
+        require(method <= 4, "newer: method")
+        require(method not in (0, 1, 4) or not configuration, "newer: configuration")
     if method == 3:
         known(configuration)
     require(raw_size <= (2**24 if method == 3 else 2**28), "raw size above the limit")
@@ -138,8 +138,8 @@ def header(source: Bytes, start: int, version: int) -> tuple[list[int], int]:
     while values[3].at < len(values[3].data):
         methods.append(values[3].u(1))
         configuration = values[3].take(values[3].u(1))
-        require(methods[-1] <= 3, "newer: method")
-        require(methods[-1] not in (0, 1) or not configuration, "newer: configuration")
+        require(methods[-1] <= 4, "newer: method")
+        require(methods[-1] not in (0, 1, 4) or not configuration, "newer: configuration")
     most = values[5].varint()
     require(1 <= most <= 2**28 and bool(methods), "malformed header")
     return methods, most

@@ -37,10 +37,10 @@ def again(raw: bytes, kind: int, lead: int, step: int = 1) -> bytes:
 
 def unpacked(data: bytes | bytearray, raw_size: int) -> bytes:
     raw = bytearray(raw_size)
-    decoder = _core.PlanesDecoder(data, raw)
+    decoder = _core.PlanesDecoder(data, raw_size)
     done = 0
     while done < raw_size:
-        done = decoder.advance(1)
+        done = decoder.advance(raw, 1)
     return bytes(raw)
 
 
