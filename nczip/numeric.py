@@ -60,9 +60,12 @@ class Survey:
         sample = _core.planes_samples(self._raw)
         return len(zstandard.ZstdCompressor(level=1).compress(sample)) / max(1, len(sample))
 
-    @property
+    @cached_property
     def is_float(self) -> bool:
-        return self.kind - 3 in FLOATS
+        """Whether they are floats, some of which make as small planes without a turn."""
+        if self.kind not in UNSIGNED or WIDTHS[self.kind] == 2:
+            return self.kind - 3 in FLOATS
+        return _like_floats(_core.planes_highest(self._raw, self.kind, self.phase))
 
     @property
     def gains(self) -> bool:
@@ -106,9 +109,7 @@ def _dtype(raw: Buffer, kind: int, phase: int) -> str | None:
         return SIGNED[kind]
     plain = (kind - 1) % 3 + 1
     highest = _core.planes_highest(raw, plain, phase)
-    exponents = sum(highest[i] + highest[i + 0x80] for i in EXPONENTS)
-    others = sum(highest) - exponents - highest[0]  # zero is a number of every type
-    like_floats = exponents * (1 - MOST) > others
+    like_floats = _like_floats(highest)
     if plain > 1:
         return (FLOATS if like_floats else UNSIGNED)[plain]
     turned = _core.planes_highest(raw, plain + 3, phase)
@@ -117,6 +118,13 @@ def _dtype(raw: Buffer, kind: int, phase: int) -> str | None:
     negative = sum(highest[0x80:])
     of_both_signs = abs(sum(highest) - 2 * negative) < sum(highest) // 2
     return (FLOATS if of_both_signs else UNSIGNED)[plain]
+
+
+def _like_floats(highest: Sequence[int]) -> bool:
+    """``highest``: how often each value of the highest byte occurs."""
+    exponents = sum(highest[i] + highest[i + 0x80] for i in EXPONENTS)
+    others = sum(highest) - exponents - highest[0]  # zero is a number of every type
+    return exponents * (1 - MOST) > others
 
 
 def _of_one_byte(counts: Sequence[int]) -> str | None:

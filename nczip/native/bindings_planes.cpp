@@ -186,6 +186,12 @@ void define_planes(nb::module_& m) {
         return ncz::Crc32::of(start, buffer.data(), buffer.size());
       },
       "data"_a, "start"_a = 0);
+  nb::cast<nb::module_>(m.attr("stages")).def(
+      "crc32_by_tables",
+      [](nb::bytes data, uint32_t start) {
+        return ncz::Crc32::by_tables(start, static_cast<const uint8_t*>(data.data()), data.size());
+      },
+      "data"_a, "start"_a);
   m.attr("PLANES_STEP") = ncz::planes::Decoder::step();
   m.attr("PLANES_MEMORY") = std::max(ncz::planes::Encoder::memory(), ncz::planes::Decoder::memory());
   m.def("planes_survey", survey, "raw"_a);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,8 +32,13 @@ repeats = st.builds(lambda unit, times: unit * times, st.binary(max_size=40), st
 noise = st.builds(
     lambda state, size: state.randbytes(size), st.randoms(use_true_random=False), st.integers(0, 9000)
 )
+numbers = st.builds(
+    lambda dtype, values: struct.pack(f"<{len(values)}{dtype}", *values),
+    st.sampled_from("efd"),
+    st.lists(st.floats(-4, 4, width=16), max_size=3000),
+)
 contents = st.lists(
-    st.one_of(runs, words, repeats, noise, st.binary(), st.text().map(str.encode)), max_size=5
+    st.one_of(numbers, runs, words, repeats, noise, st.binary(), st.text().map(str.encode)), max_size=5
 ).map(b"".join)
 block_sizes = st.one_of(st.none(), st.integers(100, 20000))
 
