@@ -98,7 +98,8 @@ def _candidates(
             if survey.is_sure or level not in ZSTD_LEVELS:
                 return found
     if not looks_random(raw):
-        found += [(method, partial(_pack, method, level, raw)) for method in _suited(methods, level, raw, step)]
+        suited = _suited(methods, level, raw, step)
+        found += [(method, partial(_pack, method, level, raw)) for method in suited]
     return found
 
 

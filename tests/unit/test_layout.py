@@ -156,7 +156,8 @@ class TestTextApart:
         assert one_kind(memoryview(b"")) == 0
 
     def test_legacy_encodings_are_text(self) -> None:
-        assert is_text(("Der Mantel fällt herunter, und die Tür geht von selbst auf. " * 60).encode("latin-1"))
+        sentence = "Der Mantel fällt herunter, und die Tür geht von selbst auf. "
+        assert is_text((sentence * 60).encode("latin-1"))
 
 
 @pytest.mark.parametrize("level", [7, 8, 9])
