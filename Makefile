@@ -16,7 +16,8 @@ LLAMA_FLAGS := -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_BLAS=OFF -DGGM
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench bench-llm bench-mixed bench-numeric prior man clean
+.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench bench-llm bench-mixed \
+  bench-numeric prior man clean
 
 setup: $(STAMP)
 

@@ -36,8 +36,8 @@ nb::object resized(nb::object bytes, size_t size) {
   return nb::steal(object);
 }
 
-// Has the system give a large object pages of 2 MiB where there are such: to get those of 4 KiB takes longer than to write
-// them.
+// Has the system give a large object pages of 2 MiB where there are such: to get those of 4 KiB takes longer than to
+// write them.
 nb::object in_large_pages(nb::object bytes) {
 #ifdef MADV_HUGEPAGE
   constexpr uintptr_t kPage = 4096, kLeast = 4 << 20;
@@ -71,7 +71,8 @@ class Content {
   size_t size_;
 };
 
-// A file to write to, and then to have as bytes. `expected` is about how many there will be; they take memory as they come.
+// A file to write to, and then to have as bytes. `expected` is about how many there will be; they take memory as they
+// come.
 class Gathered {
  public:
   explicit Gathered(size_t expected) : bytes_(in_large_pages(new_bytes(expected))), room_(expected) {}

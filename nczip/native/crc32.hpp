@@ -1,8 +1,9 @@
-// CRC-32 as in gzip, PNG and zlib: by carry-less multiplication where the CPU has it, else by tables, eight bytes a step.
+// CRC-32 as in gzip, PNG and zlib: by carry-less multiplication where the CPU has it, else by tables, eight bytes a
+// step.
 //
-// zlib's own takes longer than unpacking planes does. 64 bytes are a polynomial that four multiplications move along by
-// 512 bits at a time, congruent modulo the CRC's (Gopal et al., Intel, 2009); the last 16 bytes of it go through the
-// tables.
+// zlib's own takes longer than unpacking planes does. 64 bytes are a polynomial that four multiplications move along
+// by 512 bits at a time, congruent modulo the CRC's (Gopal et al., Intel, 2009); the last 16 bytes of it go through
+// the tables.
 #pragma once
 
 #include <array>
@@ -50,8 +51,9 @@ class Crc32 {
     static constexpr Tables kTables = make_tables();
     for (; size >= 8; bytes += 8, size -= 8) {
       const uint32_t low = crc ^ (bytes[0] | bytes[1] << 8 | bytes[2] << 16 | static_cast<uint32_t>(bytes[3]) << 24);
-      crc = kTables[7][low & 0xff] ^ kTables[6][low >> 8 & 0xff] ^ kTables[5][low >> 16 & 0xff] ^ kTables[4][low >> 24] ^
-            kTables[3][bytes[4]] ^ kTables[2][bytes[5]] ^ kTables[1][bytes[6]] ^ kTables[0][bytes[7]];
+      crc = kTables[7][low & 0xff] ^ kTables[6][low >> 8 & 0xff] ^ kTables[5][low >> 16 & 0xff] ^
+            kTables[4][low >> 24] ^ kTables[3][bytes[4]] ^ kTables[2][bytes[5]] ^ kTables[1][bytes[6]] ^
+            kTables[0][bytes[7]];
     }
     for (; size; ++bytes, --size) crc = crc >> 8 ^ kTables[0][(crc ^ *bytes) & 0xff];
     return crc;

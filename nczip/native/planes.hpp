@@ -19,11 +19,11 @@
 
 namespace ncz::planes {
 
-constexpr size_t kChunk = size_t{1} << 16;  // elements; a stream takes kChunk / 4 * 11 / 8 bytes at most, which 16 bits hold
+constexpr size_t kChunk = size_t{1} << 16;  // elements; 16 bits hold a stream's size, kChunk / 4 * 11 / 8 bytes at most
 constexpr size_t kMostWidth = 8;
 constexpr int kCodeBits = 11;   // the longest code, and the bits of a look-up
 constexpr int kStreams = 4;
-constexpr size_t kSlack = 64;   // bytes that vectors may write past the end of a plane
+constexpr size_t kSlack = 64;   // bytes between planes, lest they share lines of a cache; a write goes less too far
 constexpr size_t kWorthCoding = 64;  // a code has to save one byte in so many, since reading it takes time
 
 enum Mode : uint8_t { kStored, kRun, kCoded, kCodedAgain };
@@ -306,8 +306,8 @@ inline uint8_t* write_stream(const uint8_t* bytes, size_t n, const std::array<ui
 
 inline size_t streams_part(size_t n) { return (n + kStreams - 1) / kStreams; }
 
-// What the next kCodeBits bits say: in byte 0 how many of them are codes, in byte 1 how many codes, in byte 2 the length
-// of the first, then the bytes that they stand for.
+// What the next kCodeBits bits say: in byte 0 how many of them are codes, in byte 1 how many codes, in byte 2 the
+// length of the first, then the bytes that they stand for.
 class Table {
  public:
   static constexpr size_t kMost = 5;  // bytes a look-up
@@ -365,8 +365,7 @@ struct Stream {
   uint32_t have = 0;
 };
 
-// Reads four streams of codes; false unless each of them is used up by its part of the n bytes. `end` is where the bytes
-// that may be looked at end. Writes up to kSlack bytes past `out + n`.
+// Reads four streams of codes, one behind the other, into n bytes; false unless each is used up by its part of them.
 inline bool read_streams(const Table& table, const uint8_t* in, const std::array<uint32_t, kStreams>& sizes, size_t n,
                          uint8_t* out) {
   constexpr size_t kLookups = 5;  // 56 bits are there after a refill
@@ -380,8 +379,8 @@ inline bool read_streams(const Table& table, const uint8_t* in, const std::array
     streams[k].out = out + std::min(n, k * part);
     streams[k].out_end = out + std::min(n, (k + 1) * part);
   }
-  // All four together, while none can leave its bytes or its part; what is written past the last code of a stream is
-  // written over by those that follow, or is in front of the next stream's end and read later.
+  // All four together, while none can leave its bytes or its part: a round reads 8 bytes and moves on by fewer,
+  // and writes at most kMost bytes a look-up, but the last time 8.
   Stream s0 = streams[0], s1 = streams[1], s2 = streams[2], s3 = streams[3];
   const auto rounds = [](const Stream& s) {
     const size_t readable = static_cast<size_t>(s.end - s.in), room = static_cast<size_t>(s.out_end - s.out);
@@ -546,8 +545,8 @@ class Decoder {
   // Bytes that a step of `advance` may take room for.
   static size_t step() { return kMostWidth * (kChunk + 2); }
 
-  // Decodes `bytes` more or a little beyond, as far as there is room for the next step in `raw`, where the block begins;
-  // returns the bytes of the block done.
+  // Decodes `bytes` more or a little beyond, as far as there is room for the next step in `raw`, where the block
+  // begins; returns the bytes of the block done.
   size_t advance(uint8_t* raw, size_t room, size_t bytes) {
     const size_t stop = done_ + std::min(bytes, size_ - done_);
     while (done_ < stop && room - done_ >= std::min(step(), size_ - done_)) {

@@ -1,8 +1,8 @@
 // What kind of numbers a block has, from samples of it: which planes cost least (planes.hpp).
 //
-// Each kind and each phase is judged by the entropies of the planes that it would make. Those of all phases come from one
-// pass over the samples: a histogram for each place of a byte modulo 8, of the byte, of what a float's exponent would be
-// if the byte were its highest, and of what would be left of the two bytes.
+// Each kind and each phase is judged by the entropies of the planes that it would make. Those of all phases come from
+// one pass over the samples: a histogram for each place of a byte modulo 8, of the byte, of what a float's exponent
+// would be if the byte were its highest, and of what would be left of the two bytes.
 #pragma once
 
 #include <array>
@@ -28,8 +28,8 @@ struct Survey {
   bool smooth;    // whether the highest bytes differ less from each other than they vary
 };
 
-// Bits of entropy that all the bytes counted have. n samples of k values show about (k - 1) / (2 ln 2) bits less than their
-// source has (Miller, 1955).
+// Bits of entropy that all the bytes counted have. n samples of k values show about (k - 1) / (2 ln 2) bits less than
+// their source has (Miller, 1955).
 inline float entropy_bits(const Counts& counts) {
   float n = 0, sum = 0, values = 0;
   for (const uint32_t c : counts)
@@ -85,14 +85,16 @@ class Surveyor {
     Survey best{0, 0, coded_bits(merged(bytes, 0, 1)) / all, repeats(), false};
     const auto consider = [&](uint8_t kind, size_t lead, float bits) {
       const bool wider = kKinds[kind].width > kKinds[best.kind].width;
-      if (bits / all < best.bits * (wider ? kClearly : 1)) best.kind = kind, best.lead = static_cast<uint8_t>(lead), best.bits = bits / all;
+      if (bits / all >= best.bits * (wider ? kClearly : 1)) return;
+      best.kind = kind, best.lead = static_cast<uint8_t>(lead), best.bits = bits / all;
     };
     for (uint8_t log_width = 1; log_width <= 3; ++log_width) {
       const size_t width = size_t{1} << log_width;
       std::array<float, kMostWidth> plain{};
       float sum = 0;
       for (size_t r = 0; r < width; ++r) sum += plain[r] = coded_bits(merged(bytes, r, width));
-      // The highest byte is what looks like most of an exponent, else what says least beside a lowest one that says most.
+      // The highest byte is what looks like most of an exponent, else what says least beside a lowest one that says
+      // most.
       size_t high = 0;
       for (size_t r = 1; r < width; ++r)
         if (plain[r] - plain[(r + 1) % width] < plain[high] - plain[(high + 1) % width]) high = r;
@@ -111,7 +113,8 @@ class Surveyor {
         if (e_bits > 0 && (turned == 0 || bits < turned * kAlike || (bits * kAlike < turned && e_bits < exponent)))
           turned = bits, exponent = e_bits, turned_lead = (top + 1) % width;
       }
-      if (turned > 0 && (turned_lead == lead || turned < sum * kAlike)) consider(kFloats + log_width, turned_lead, turned);
+      if (turned > 0 && (turned_lead == lead || turned < sum * kAlike))
+        consider(kFloats + log_width, turned_lead, turned);
       const Counts highest = merged(bytes, high, width);
       if (highest[0] && highest[0xff] && (highest[0] + highest[0xff]) * width > n / 2) {
         const uint8_t kind = kZigzags + log_width;
@@ -196,8 +199,8 @@ class Surveyor {
     return bits;
   }
 
-  // Of the places at multiples of 8 those whose word has a certain hash, so that they are the same ones wherever a content
-  // is repeated: how many of them are followed by the same kRepeat bytes as one before.
+  // Of the places at multiples of 8 those whose word has a certain hash, so that they are the same ones wherever a
+  // content is repeated: how many of them are followed by the same kRepeat bytes as one before.
   float repeats() const {
     constexpr size_t kRepeat = 32;
     constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;
