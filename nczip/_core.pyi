@@ -186,3 +186,32 @@ class LanguageDecoder:
         """Passes of the model so far."""
     def content(self, block: int) -> bytes:
         """A block that is done. Raises ValueError if its last token went past its end."""
+
+class DeflateAnalyser:
+    """Finds deflate streams in ``content``, one after the other, and makes one recipe of them all."""
+
+    def __init__(self, content: Buffer) -> None: ...
+    def find(self, offset: int, end: int, most: int, window_bits: int) -> bool:
+        """Whether a stream that is worth it begins at an offset.
+
+        It ends before ``end``; what it inflates to is cut after ``most`` bytes. ``window_bits``: 8 to 15, the
+        log2 of the window that a header claims. Raises ValueError for others.
+        """
+    def advance(self) -> bool:
+        """Goes on with the stream that was found; True at its end."""
+    def stream(self) -> tuple[int, bytes] | None:
+        """Of the last stream: its bytes, all or as far as it could be taken, and what these inflate to.
+
+        None if its recipe was not worth it; it then is no part of what ``finish`` gives.
+        """
+    def finish(self) -> bytes:
+        """The recipe. Call once."""
+
+class DeflateRebuilder:
+    """Makes deflate streams again, in their order, from a recipe and what they inflated to."""
+
+    def __init__(self, recipe: Buffer) -> None: ...
+    def begin(self, inflated: Buffer, most: int) -> None:
+        """The next stream; it may have ``most`` bytes."""
+    def advance(self) -> bytes | None:
+        """Goes on; the stream when it is whole. Raises ValueError if the recipe is damaged."""

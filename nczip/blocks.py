@@ -9,11 +9,23 @@ import io
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from nczip.container import LANGUAGE, MIXTURE, PIECE, PLANES, RAW, ZSTD, BlockHead, Method
+from nczip.container import (
+    INFLATED,
+    LANGUAGE,
+    MIXTURE,
+    PIECE,
+    PLANES,
+    RAW,
+    ZSTD,
+    BlockHead,
+    Method,
+    inner_of,
+    wrapped,
+)
 from nczip.errors import CorruptError, NewerVersionError
 from nczip.levels import ZSTD_LEVELS, zstd_window
 
@@ -35,6 +47,7 @@ PLAUSIBLE_SIZE, PLAUSIBLE_RATIO = 2 << 20, 16
 MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
 GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
 GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
+SURE = 0.8  # inflated and packed / deflated, below which no method does better on the deflated bytes
 WORTH_KEEPING = 0.005  # of the block, saved so far: above it the rest is coded at any speed
 
 REPEATS = 0.05  # packed / raw by zstd's fastest level, below which content is more repeats than words
@@ -66,20 +79,65 @@ def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: H
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
     ``methods``: the level's own; then, where there is a choice, the one for what no language model has read,
-    and the one for numbers. ``level`` matters to zstd. ``hint`` says what the block consists of, where that
-    is known.
+    and the one for numbers; then the first of these for blocks with their deflate streams inflated. ``level``
+    matters to zstd. ``hint`` says what the block consists of, where that is known.
     """
     view = memoryview(raw).cast("B")
-    best, data = methods[0], None
-    candidates = _candidates(methods, level, view, step)
-    for tried, (method, packer) in enumerate(candidates):
-        packed = packer(_part(step, tried, len(candidates), len(view)))
-        if packed is not None and len(packed) < (len(view) if data is None else len(data)):
+    plain = [method for method in methods if method.id != INFLATED]
+    inner = [one for method in methods if method.id == INFLATED and (one := inner_of(method))]
+    best, data, is_sure = plain[0], None, False
+    if inner and hint is None:
+        best, data, is_sure = _pack_inflated(inner, level, view, _part(step, 0, 2, len(view)))
+        step = _part(step, 1, 2, len(view)) if data is not None else step
+    if not is_sure:
+        method, packed = _pack_best(plain, level, view, step)
+        name = 2 + len(best.config)  # bytes that a frame of one block needs to say it
+        if packed is not None and (data is None or len(packed) <= len(data) + name):
             best, data = method, packed
     if data is None:
         step(len(view), len(view))
         return stored(view)
+    step(len(view), len(data))
     return Packed(best, len(view), data, content_hash(view))
+
+
+def _pack_best(
+    methods: Sequence[Method], level: int, raw: memoryview, step: Step
+) -> tuple[Method, bytes | None]:
+    """The method that makes a block smallest, and the packed bytes if they are fewer than it has."""
+    best, data = methods[0], None
+    candidates = _candidates(methods, level, raw, step)
+    for tried, (method, packer) in enumerate(candidates):
+        packed = packer(_part(step, tried, len(candidates), len(raw)))
+        if packed is not None and len(packed) < (len(raw) if data is None else len(data)):
+            best, data = method, packed
+    return best, data
+
+
+def _pack_inflated(
+    methods: Sequence[Method], level: int, raw: memoryview, step: Step
+) -> tuple[Method, bytes | None, bool]:
+    """A block with its deflate streams inflated, by the best of methods; None if it has no such streams.
+
+    Also whether that is so much less than the streams that nothing else can be less.
+    """
+    from nczip import inflating
+
+    found = inflating.inflate(raw, inflating.most_inflated(len(raw), methods[-1]), lambda: step(0, 0))
+    if found is None:
+        return methods[0], None, False
+    made, deflated = found
+    content = memoryview(made.content)
+    methods = [one for one in methods if len(content) <= inflating.most_inflated(len(raw), one)]
+
+    def scaled(done: int, packed: int) -> None:
+        step(len(raw) * done // len(content), packed)
+
+    method, packed = _pack_best(methods, level, content, scaled)
+    if packed is None:
+        return method, None, False
+    data = made.join(packed)
+    return wrapped(INFLATED, b"", method), data, len(data) < SURE * deflated
 
 
 def _candidates(
@@ -166,16 +224,45 @@ def unpack(
             raise result
         return result
     head.check_packed(packed)
-    raw: Content = packed
-    if method.id == ZSTD:
-        raw = _unpack_zstd(packed, head.raw_size, step)
-    elif method.id == PLANES:
-        raw = _unpack_planes(packed, head.raw_size, into, step)
-    elif method.id == MIXTURE:
-        raw = _unpack_mixture(method, packed, head.raw_size, step)
-    raw = checked(head, raw)
+    raw = checked(head, _unpack(method, packed, head.raw_size, into, step))
     step(len(raw), len(packed))
     return raw
+
+
+def _unpack(
+    method: Method, packed: Content, raw_size: int, into: memoryview | None, step: Step
+) -> Content:
+    """What packed bytes stand for, if they are sound."""
+    if method.id == ZSTD:
+        return _unpack_zstd(packed, raw_size, step)
+    if method.id == PLANES:
+        return _unpack_planes(packed, raw_size, into, step)
+    if method.id == MIXTURE:
+        return _unpack_mixture(method, packed, raw_size, step)
+    if method.id == LANGUAGE:
+        from nczip import language
+
+        (content,) = language.unpack(method, [(raw_size, bytes(packed))], step)
+        if isinstance(content, CorruptError):
+            raise content
+        return content
+    inner = inner_of(method)
+    return packed if inner is None else _unpack_inflated(inner, packed, raw_size, step)
+
+
+def _unpack_inflated(inner: Method, packed: Content, raw_size: int, step: Step) -> bytes:
+    from nczip import inflating
+
+    parts, inner_packed, size = inflating.part(packed, inflating.most_inflated(raw_size, inner))
+
+    def scaled(done: int, packed: int) -> None:
+        step(raw_size * done // max(1, size), packed)
+
+    content = _unpack(inner, inner_packed, size, None, scaled)
+    if len(content) != size:
+        raise CorruptError("its inflated content has another size than it claims")
+    made = replace(parts, content=bytes(content))
+    return inflating.deflate(made, raw_size, lambda: step(raw_size, len(packed)))
 
 
 def checked(head: BlockHead, raw: C) -> C:

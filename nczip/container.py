@@ -28,7 +28,7 @@ FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
 RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED = range(8)
-METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES)  # those that this version decodes
+METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, INFLATED)  # those that this version decodes
 NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
 WRAPPERS = {INFLATED: 0, BASED: 8}  # methods around another; bytes of configuration before the inner one's
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
@@ -59,6 +59,12 @@ def inner_of(method: Method) -> Method | None:
     """What a wrapper is around; None for other methods, and where its configuration is too short."""
     own = WRAPPERS.get(method.id, len(method.config))
     return Method(method.config[own], method.config[own + 1 :]) if own < len(method.config) else None
+
+
+def innermost(method: Method) -> Method:
+    """The method that wrappers, if any, are around."""
+    inner = inner_of(method)
+    return method if inner is None else innermost(inner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,11 @@ class BytesSource:
 
     def at_end(self) -> bool:
         return self._position == len(self._data)
+
+
+def read_varint(source: Source) -> int:
+    """The number that ``varint`` wrote. Raises CorruptError, TruncatedError."""
+    return _Recorder(source).varint()
 
 
 def varint(value: int) -> bytes:
@@ -355,7 +366,7 @@ def _fields(body: BytesSource) -> dict[int, bytes]:
 
 def _whole_varint(value: bytes) -> int:
     source = BytesSource(value)
-    number = _Recorder(source).varint()
+    number = read_varint(source)
     if not source.at_end():
         raise CorruptError("its header is malformed")
     return number
@@ -378,8 +389,11 @@ def _method_table(value: bytes) -> tuple[Method, ...]:
 def _is_known(method: Method) -> bool:
     if method.id not in METHODS or (method.id in NEEDS_NO_CONFIG and method.config):
         return False
+    if method.id not in WRAPPERS:
+        return True
     inner = inner_of(method)
-    return _is_known(inner) if inner is not None else method.id not in WRAPPERS
+    # One wrapper of a kind is enough; of many a decoder would need any amount of memory.
+    return inner is not None and inner.id != method.id and _is_known(inner)
 
 
 def _most_content(method: Method) -> int:

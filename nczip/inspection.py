@@ -11,6 +11,7 @@ from nczip import levels
 from nczip.archive import BlockStart, FileSource, FrameStart, walk
 from nczip.container import (
     FULL_FORM,
+    INFLATED,
     LANGUAGE,
     MAJOR,
     MIXTURE,
@@ -20,10 +21,19 @@ from nczip.container import (
     ZSTD,
     Frame,
     Method,
+    inner_of,
+    innermost,
 )
 from nczip.errors import MissingModelError, ModelFileError
 
-METHOD_NAMES = {RAW: "raw", ZSTD: "zstd", MIXTURE: "mixture", LANGUAGE: "language", PLANES: "planes"}
+METHOD_NAMES = {
+    RAW: "raw",
+    ZSTD: "zstd",
+    MIXTURE: "mixture",
+    LANGUAGE: "language",
+    PLANES: "planes",
+    INFLATED: "inflated",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
             info.frames[-1].blocks.append(
                 BlockInfo(
                     event.offset,
-                    METHOD_NAMES[event.method.id],
+                    method_name(event.method),
                     event.raw_offset,
                     head.raw_size,
                     head.packed_size,
@@ -139,14 +149,20 @@ def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
     return info
 
 
+def method_name(method: Method) -> str:
+    """What listings call a method: a wrapper, then what it is around."""
+    inner = inner_of(method)
+    return METHOD_NAMES[method.id] + (f" {method_name(inner)}" if inner is not None else "")
+
+
 def _frame_info(offset: int, frame: Frame) -> FrameInfo:
     methods = levels.frame_methods(frame)
-    others = tuple(method for method in methods if method.id != LANGUAGE)
+    others = tuple(method for method in methods if innermost(method).id != LANGUAGE)
     return FrameInfo(
         version=MAJOR,
         form="full" if frame.form == FULL_FORM else "solo",
         level=_level(frame),
-        methods=tuple(METHOD_NAMES[method.id] for method in methods),
+        methods=tuple(method_name(method) for method in methods),
         max_block=frame.max_block,
         offset=offset,
         memory_of_others=levels.decoding_memory(replace(frame, methods=others)) if others else 0,
@@ -155,7 +171,7 @@ def _frame_info(offset: int, frame: Frame) -> FrameInfo:
 
 
 def _level(frame: Frame) -> int | None:
-    for method in frame.methods:
+    for method in map(innermost, frame.methods):
         if method.id == LANGUAGE:
             from nczip import language
 
@@ -164,6 +180,7 @@ def _level(frame: Frame) -> int | None:
 
 
 def _model(method: Method) -> str | None:
+    method = innermost(method)
     if method.id != LANGUAGE:
         return None
     from nczip import language

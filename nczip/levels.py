@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nczip.container import (
+    INFLATED,
     LANGUAGE,
     LANGUAGE_FORM,
     MAX_BLOCK,
@@ -20,6 +21,9 @@ from nczip.container import (
     ZSTD,
     Frame,
     Method,
+    inner_of,
+    innermost,
+    wrapped,
 )
 from nczip.errors import MemoryLimitError, NczipError, NewerVersionError
 
@@ -30,6 +34,7 @@ LANGUAGE_LEVELS = range(7, 10)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
 PLANES_LEVELS = range(1, 5)
+INFLATING_LEVELS = range(4, 10)  # zstd is for speed, and rebuilding deflate streams is slow beside it
 OTHERWISE = 6  # the level of blocks that a language model has no use for
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
 PROCESS = 20 << 20  # bytes: the interpreter, its modules and the core, before any block
@@ -51,12 +56,17 @@ class Plan:
     block_size: int
     threads: int
     otherwise: Method | None = None  # for blocks that a language model has no use for
+    inflates: bool = False  # whether deflate streams may be inflated first
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """What blocks may be packed by."""
+        plain = (self.method,) if self.otherwise is None else (self.method, self.otherwise)
         others = (Method(PLANES),) if self.level in PLANES_LEVELS else ()
-        return (self.method, *others) if self.otherwise is None else (self.method, self.otherwise, *others)
+        if self.inflates:
+            inner = (_no_larger(method, self.block_size) for method in plain)
+            others += tuple(wrapped(INFLATED, b"", method) for method in inner)
+        return plain + others
 
     def solo_form(self, method: Method) -> int:
         """The form of the shortest solo frame that tells a decoder everything about a block."""
@@ -91,12 +101,11 @@ def default_method(level: int, model: str | None = None) -> Method:
 
 def usual_methods() -> list[tuple[Method, ...]]:
     """The methods of frames that nothing limited, those with the default language model if it is there."""
-    methods: dict[tuple[Method, ...], None] = dict.fromkeys(
-        (default_method(level),) for level in LEVELS if level not in LANGUAGE_LEVELS
-    )
-    with contextlib.suppress(NczipError):
-        otherwise = default_method(OTHERWISE)
-        methods |= dict.fromkeys((default_method(level), otherwise) for level in LANGUAGE_LEVELS)
+    methods: dict[tuple[Method, ...], None] = {}
+    for level in LEVELS:
+        with contextlib.suppress(NczipError):
+            full = plan(level)
+            methods |= dict.fromkeys((full.methods, replace(full, inflates=False).methods))
     return list(methods)
 
 
@@ -141,7 +150,7 @@ def plan(
     size = block_size or default_block_size(level)
     method = default_method(level, model)
     otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
-    full = Plan(level, method, size, threads, otherwise)
+    full = Plan(level, method, size, threads, otherwise, inflates=level in INFLATING_LEVELS)
     if memory is None:
         return full
     fitted = _fit(replace(full, threads=1), memory, shrink=block_size is None)
@@ -153,11 +162,12 @@ def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
     size = full.block_size
     while True:
         last = not shrink or size <= MIN_BLOCK
-        plans = [replace(full, block_size=size)]
+        plain = replace(full, block_size=size, inflates=False)
+        plans = [replace(full, block_size=size), plain]
         left = limit - process_memory(full.method, size)
         tables_get_half = 7 * size <= left
         if last or tables_get_half:
-            plans += _smaller(plans[0], max(1, left - 3 * size - BLOCK))
+            plans += _smaller(plain, max(1, left - 3 * size - BLOCK))
         for plan in plans:
             need = plan.memory
             if need <= limit:
@@ -216,6 +226,7 @@ def together(method: Method, block_size: int, threads: int, memory: int | None) 
 
 def process_memory(method: Method, block_size: int) -> int:
     """Bytes that the process takes beside the blocks in flight; one more is being filled or emptied."""
+    method = innermost(method)
     if method.id == LANGUAGE:
         from nczip import language
 
@@ -231,6 +242,12 @@ def block_memory(method: Method, raw_size: int, direction: Direction, level: int
     (native/targets.hpp), its decompressor as the core has it and as it is given out. Raises
     NewerVersionError for a configuration that this version does not know.
     """
+    inner = inner_of(method)
+    if inner is not None:  # its contents are the inflated ones; the others come before and after it
+        from nczip import inflating
+
+        most = inflating.most_inflated(raw_size, inner)
+        return 2 * raw_size + inflating.MEMORY + block_memory(inner, most, direction, level)
     contents = 3 if method.id == MIXTURE else 2
     return contents * raw_size + BLOCK + _tables(method, raw_size, direction, level)
 
@@ -264,6 +281,15 @@ def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> 
 def zstd_window(raw_size: int) -> int:
     """The largest window, in bytes, that a zstd block of this content size may ask for."""
     return max(MIN_ZSTD_WINDOW, 1 << (raw_size - 1).bit_length()) if raw_size else MIN_ZSTD_WINDOW
+
+
+def _no_larger(method: Method, block_size: int) -> Method:
+    """A mixture whose tables stay as they are for a block, though its streams inflate to more."""
+    if method.id != MIXTURE:
+        return method
+    from nczip import _core
+
+    return _mixture(method.config[1], _core.mixture_memory(method.config, block_size))
 
 
 def _mixture(level: int, table_limit: int) -> Method:

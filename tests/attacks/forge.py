@@ -82,6 +82,7 @@ ZSTD_WINDOW = bytes.fromhex("00f8010000")
 ZSTD_RUN = bytes.fromhex("0000020010410300104101000041")  # a frame of runs of one byte, each from 4 bytes
 BLOCK = 1017  # bytes of each block of two_blocks
 GOOD = two_blocks()
+INFLATED_STORED = b"\x06\x01\x00"  # the name, in a solo frame, of inflated content that is stored
 STORED, SMALL_ZSTD = b"\x00\x00", b"\x01\x00"
 MIXTURE_TABLE = bytes([MIXTURE, 3])
 SOLO = nczip.compress(CONTENT, 5)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from forge import (
     BLOCK,
     GOOD,
+    INFLATED_STORED,
     MIXTURE_TABLE,
     SMALL_ZSTD,
     SOLO,
@@ -218,6 +219,34 @@ ATTACKS = [
         solo(9, 9, 9, b"\2\xffabcdefg"),
         _corrupt,
         "frame at byte 0: its header is damaged",
+    ),
+    Attack(
+        "inflated to an exabyte",
+        "have memory reserved for what deflate streams inflate to",
+        solo(9, 900, 17, INFLATED_STORED + container.varint(1 << 60) + b"\0\0abc"),
+        _corrupt,
+        "block at byte 0: it claims to inflate to 1152921504606846976 bytes; 230400 are allowed here",
+    ),
+    Attack(
+        "streams that are not there",
+        "have a stream rebuilt from bytes past the content's end",
+        solo(9, 900, 14, INFLATED_STORED + b"\x08\5\0abc\0\1\0\xff\x7f"),
+        _corrupt,
+        "block at byte 0: its deflate streams cannot be rebuilt",
+    ),
+    Attack(
+        "a picture of an exabyte",
+        "have chunks made without end",
+        solo(9, 900, 23, INFLATED_STORED + b"\x11\x0e\0abc\1\0" + container.varint(1 << 56) + b"\0\0\0"),
+        _corrupt,
+        "block at byte 0: its images claim to be more than there is",
+    ),
+    Attack(
+        "inflated and inflated again",
+        "need more memory with every layer",
+        solo(9, 900, 8, b"\6\3\6\6\0abc"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (method 6)",
     ),
     Attack(
         "too large a block, named",
