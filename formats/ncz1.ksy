@@ -148,6 +148,19 @@ types:
           switch-on: number
           cases:
             method_number::language: language_configuration
+            method_number::inflated: inner
+  inner:
+    doc: The method that a wrapper is around.
+    seq:
+      - id: number
+        type: u1
+        enum: method_number
+      - id: configuration
+        size-eos: true
+        type:
+          switch-on: number
+          cases:
+            method_number::language: language_configuration
   block:
     seq:
       - id: method
@@ -228,3 +241,4 @@ enums:
     2: mixture
     3: language
     4: planes
+    6: inflated

@@ -229,9 +229,7 @@ def unpack(
     return raw
 
 
-def _unpack(
-    method: Method, packed: Content, raw_size: int, into: memoryview | None, step: Step
-) -> Content:
+def _unpack(method: Method, packed: Content, raw_size: int, into: memoryview | None, step: Step) -> Content:
     """What packed bytes stand for, if they are sound."""
     if method.id == ZSTD:
         return _unpack_zstd(packed, raw_size, step)

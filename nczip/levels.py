@@ -35,6 +35,7 @@ DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
 PLANES_LEVELS = range(1, 5)
 INFLATING_LEVELS = range(4, 10)  # zstd is for speed, and rebuilding deflate streams is slow beside it
+MIN_INFLATED = 16 << 10  # bytes: smaller blocks have no streams worth the memory that inflating takes
 OTHERWISE = 6  # the level of blocks that a language model has no use for
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
 PROCESS = 20 << 20  # bytes: the interpreter, its modules and the core, before any block
@@ -150,7 +151,8 @@ def plan(
     size = block_size or default_block_size(level)
     method = default_method(level, model)
     otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
-    full = Plan(level, method, size, threads, otherwise, inflates=level in INFLATING_LEVELS)
+    inflates = level in INFLATING_LEVELS and size >= MIN_INFLATED
+    full = Plan(level, method, size, threads, otherwise, inflates)
     if memory is None:
         return full
     fitted = _fit(replace(full, threads=1), memory, shrink=block_size is None)

@@ -16,6 +16,7 @@ import os
 import random
 import struct
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,24 @@ def weights(count: int) -> bytes:
     return b"".join(struct.pack("<f", one / 4096)[2:] for one in sums)
 
 
+def deflated(content: bytes, recipe: str) -> bytes:
+    """A zlib stream as zlib itself wrote it once; versions of zlib differ, recipes do not."""
+    rebuilder = _core.DeflateRebuilder(bytes.fromhex(recipe))
+    rebuilder.begin(content, len(content))
+    while (stream := rebuilder.advance()) is None:
+        pass
+    return b"\x78\x9c" + stream + zlib.adler32(content).to_bytes(4, "big")
+
+
+def chunk(data: bytes) -> bytes:
+    """Image data of a PNG file."""
+    return len(data).to_bytes(4, "big") + b"IDAT" + data + zlib.crc32(b"IDAT" + data).to_bytes(4, "big")
+
+
+LEVEL_6 = deflated(prose(3000), "e6204b1e165c9c940f4a")
+LEVEL_9 = deflated(prose(9000)[3000:] + bytes(range(200)) * 4, "e6204b1407e95178aa04")
+
+
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "byte": b"n",
@@ -65,6 +84,8 @@ CONTENTS: dict[str, bytes] = {
     "scripts": prose(700) + SCRIPTS.encode() * 3 + bytes(range(256)) + prose(700),
     "weights": prose(301) + weights(4000),
     "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
+    # One in chunks, one as it is, and one that is cut off.
+    "streams": chunk(LEVEL_9[:500]) + chunk(LEVEL_9[500:]) + b"\r\n" + LEVEL_6 + noise(50) + LEVEL_9[:-100],
     "several": prose(3000) + noise(1000) + prose(1500),
 }
 
@@ -125,6 +146,9 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "scripts-7": ("scripts", lambda: _packed_by_model(7, CONTENTS["scripts"])),
     "scripts-8": ("scripts", lambda: _packed_by_model(8, CONTENTS["scripts"])),
     "scripts-9": ("scripts", lambda: _packed_by_model(9, CONTENTS["scripts"])),
+    "streams-4": ("streams", lambda: nczip.compress(CONTENTS["streams"], 4)),
+    "streams-6": ("streams", lambda: nczip.compress(CONTENTS["streams"], 6)),
+    "streams-9": ("streams", lambda: nczip.compress(CONTENTS["streams"], 9)),
     "flushed-2": ("prose", lambda: _flushed(2, prose(1000), prose(3000)[1000:])),
     # As under a memory limit: the configuration is no level's own, so the only block's frame names it.
     "limited-6": ("prose", lambda: _smallest_tables(6)),

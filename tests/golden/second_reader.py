@@ -16,7 +16,7 @@ class RefusedError(Exception):
 
 
 class PredictedError(Exception):
-    """The archive has a block of a mixture, a language model or planes, which other pages specify."""
+    """The archive has a block of a method that another page specifies."""
 
 
 def crc32(data: bytes) -> int:
@@ -36,6 +36,10 @@ def xxh3(content: bytes) -> int:
 def require(rule: bool, broken: str) -> None:
     if not rule:
         raise RefusedError(broken)
+
+
+METHODS = (0, 1, 2, 3, 4, 6)
+NO_CONFIGURATION = (0, 1, 4)
 
 
 class Bytes:
@@ -68,7 +72,7 @@ class Bytes:
 
 def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
     require(len(packed) <= raw_size, "packed size above raw size")
-    if method in (2, 3, 4):
+    if method in (2, 3, 4, 6):
         raise PredictedError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
@@ -85,6 +89,19 @@ def known(configuration: bytes) -> None:
     version, level, table_bits, window_bits = configuration[:4]
     require(version == 1 and 7 <= level <= 9, "newer: configuration")
     require(16 <= table_bits <= 26 and 6 <= window_bits <= 13, "newer: configuration")
+
+
+def most_content(method: int, configuration: bytes) -> int:
+    """Bytes of content in a block, by the innermost method; its configuration is checked."""
+    if method == 6:
+        require(len(configuration) > 0, "newer: no inner method")
+        inner = configuration[0]
+        require(inner in METHODS and inner != 6, "newer: inner method")
+        require(inner not in NO_CONFIGURATION or len(configuration) == 1, "newer: inner configuration")
+        return most_content(inner, configuration[1:])
+    if method == 3:
+        known(configuration)
+    return 2**24 if method == 3 else 2**28
 
 
 def solo(source: Bytes, start: int, form: int) -> bytes:
@@ -105,11 +122,9 @@ def solo(source: Bytes, start: int, form: int) -> bytes:
         method, length = packed[0], packed[1]
         require(len(packed) >= 2 + length, "no configuration")
         configuration, packed = packed[2 : 2 + length], packed[2 + length :]
-        require(method <= 4, "newer: method")
-        require(method not in (0, 1, 4) or not configuration, "newer: configuration")
-    if method == 3:
-        known(configuration)
-    require(raw_size <= (2**24 if method == 3 else 2**28), "raw size above the limit")
+        require(method in METHODS, "newer: method")
+        require(method not in NO_CONFIGURATION or not configuration, "newer: configuration")
+    require(raw_size <= most_content(method, configuration), "raw size above the limit")
     content = unpack(method, packed, raw_size)
     require(len(content) == raw_size, "raw size")
     require(content_hash == xxh3(content) % 2**32, "content hash of a solo frame")
@@ -138,8 +153,8 @@ def header(source: Bytes, start: int, version: int) -> tuple[list[int], int]:
     while values[3].at < len(values[3].data):
         methods.append(values[3].u(1))
         configuration = values[3].take(values[3].u(1))
-        require(methods[-1] <= 4, "newer: method")
-        require(methods[-1] not in (0, 1, 4) or not configuration, "newer: configuration")
+        require(methods[-1] in METHODS, "newer: method")
+        require(methods[-1] not in NO_CONFIGURATION or not configuration, "newer: configuration")
     most = values[5].varint()
     require(1 <= most <= 2**28 and bool(methods), "malformed header")
     return methods, most

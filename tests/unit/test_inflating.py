@@ -209,8 +209,11 @@ class TestBlocks:
         assert not plain.inflates
         assert plain.method == full.method
 
+    def test_small_blocks_have_no_streams(self) -> None:
+        assert not levels.plan(5, block_size=1000).inflates
+
     def test_tables_stay_as_they_are(self) -> None:
-        plan = levels.plan(6, block_size=1000)
+        plan = levels.plan(6, block_size=20000)
         inner = container.inner_of(plan.methods[-1])
         assert inner is not None
         assert inner.id == MIXTURE
