@@ -63,7 +63,7 @@ class Plan:
     def methods(self) -> tuple[Method, ...]:
         """What blocks may be packed by."""
         plain = (self.method,) if self.otherwise is None else (self.method, self.otherwise)
-        others = (Method(PLANES),) if self.level in PLANES_LEVELS else ()
+        others: tuple[Method, ...] = (Method(PLANES),) if self.level in PLANES_LEVELS else ()
         if self.inflates:
             inner = (_no_larger(method, self.block_size) for method in plain)
             others += tuple(wrapped(INFLATED, b"", method) for method in inner)
