@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 
 import pytest
@@ -185,3 +186,29 @@ def test_something_is_found() -> None:
     assert found is not None
     assert (found[0], found[1]) == (len(stream), content)
     assert len(found[2]) < 40
+
+
+def phrases(size: int) -> bytes:
+    """Bytes with matches of every length, near and far, many of them in doubt between two."""
+    state = random.Random(11)
+    content = bytearray(state.randbytes(300).hex().encode())
+    while len(content) < size:
+        start = state.randrange(len(content))
+        content += content[start : start + min(3 + int(state.expovariate(0.05)), 300)]
+        content += b"%d" % state.randrange(30) if state.getrandbits(1) else b""
+    return bytes(content[:size])
+
+
+@pytest.mark.parametrize("strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_RLE, zlib.Z_FIXED])
+@pytest.mark.parametrize("level", range(1, 10))
+def test_every_level_of_zlib_is_foreseen(level: int, strategy: int) -> None:
+    content = phrases(18000)
+    coder = zlib.compressobj(level, zlib.DEFLATED, -15, 8, strategy)
+    stream = coder.compress(content) + coder.flush()
+    found = analysed(stream)
+    assert found is not None
+    consumed, inflated, recipe = found
+    assert (consumed, inflated) == (len(stream), content)
+    if zlib.ZLIB_RUNTIME_VERSION.count(".") < 3:  # zlib itself, not one of those that do it their own way
+        assert len(recipe) < 40
+    assert reference.Rebuilder(recipe).rebuild(content) == stream
