@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import blocks, container, levels
 from nczip.blocks import Step
-from nczip.container import LANGUAGE, BlockHead, Frame, Method, Tally, Trailer
+from nczip.container import BlockHead, Frame, Method, Tally, Trailer, spoken
 from nczip.errors import CorruptError, FormatError, NczipError, TruncatedError
 
 if TYPE_CHECKING:
@@ -117,13 +117,12 @@ class BlockStart:
 def unpack(
     starts: Sequence[BlockStart], packed: Sequence[blocks.Content], into: memoryview | None, step: Step
 ) -> list[blocks.Content | CorruptError]:
-    """The contents of one block, or of several of one method of a language model; CorruptError in the place
+    """The contents of one block, or of several by one language model; CorruptError in the place
     of a damaged one. ``into``: as blocks.unpack takes it, for the first. Raises what is wrong with all of
     them."""
-    if starts[0].method.id == LANGUAGE:
-        heads = [start.head for start in starts]
-        parts = list(zip(heads, map(bytes, packed), strict=True))
-        found: list[blocks.Content | CorruptError] = [*blocks.unpack_together(starts[0].method, parts, step)]
+    if spoken(starts[0].method) is not None:
+        parts = [(start.method, start.head, bytes(one)) for start, one in zip(starts, packed, strict=True)]
+        found: list[blocks.Content | CorruptError] = [*blocks.unpack_together(parts, step)]
     else:
         (start,), (bytes_,) = starts, packed
         found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step, into)]

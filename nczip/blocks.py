@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from nczip.container import (
     INFLATED,
     LANGUAGE,
+    LINES,
     MIXTURE,
     PIECE,
     PLANES,
@@ -24,6 +25,7 @@ from nczip.container import (
     BlockHead,
     Method,
     inner_of,
+    spoken,
     wrapped,
 )
 from nczip.errors import CorruptError, NewerVersionError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from nczip.layout import Hint
+    from nczip.lines import Unwrapped
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,8 +82,9 @@ def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: H
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
     ``methods``: the level's own; then, where there is a choice, the one for what no language model has read,
-    and the one for numbers; then the first of these for blocks with their deflate streams inflated. ``level``
-    matters to zstd. ``hint`` says what the block consists of, where that is known.
+    and the one for numbers; then the first of these for text without its line ends, and for blocks with their
+    deflate streams inflated. ``level`` matters to zstd. ``hint`` says what the block consists of, where that
+    is known.
     """
     view = memoryview(raw).cast("B")
     plain = [method for method in methods if method.id != INFLATED]
@@ -145,20 +149,35 @@ def _candidates(
 ) -> list[tuple[Method, Packer]]:
     """What is worth trying, the simplest first."""
     planes = next((method for method in methods if method.id == PLANES), None)
+    in_lines = {inner_of(method): method for method in methods if method.id == LINES}
+    methods = [method for method in methods if method.id not in (PLANES, LINES)]
     found: list[tuple[Method, Packer]] = []
     if planes is not None:
         from nczip import numeric
 
-        methods = [method for method in methods if method != planes]
         survey = numeric.Survey(raw)
         if survey.suits(level):
             found.append((planes, partial(_pack_planes, raw, survey.kind, survey.phase)))
             if survey.is_sure or level not in ZSTD_LEVELS:
                 return found
     if not looks_random(raw):
+        from nczip import lines
+
         suited = _suited(methods, level, raw, step)
-        found += [(method, partial(_pack, method, level, raw)) for method in suited]
+        text = lines.unwrap(raw) if in_lines else None
+        for method in suited:
+            if text is not None and method in in_lines:
+                found.append((in_lines[method], partial(_pack_unwrapped, method, level, text, len(raw))))
+            else:
+                found.append((method, partial(_pack, method, level, raw)))
     return found
+
+
+def _pack_unwrapped(method: Method, level: int, text: Unwrapped, raw_size: int, step: Step) -> bytes | None:
+    """Text without its line ends through a method, and what brings these back."""
+    size = len(text.text)
+    packed = _pack(method, level, memoryview(text.text), lambda done, now: step(raw_size * done // size, now))
+    return None if packed is None else text.join(packed)
 
 
 def _part(step: Step, part: int, parts: int, size: int) -> Step:
@@ -218,8 +237,8 @@ def unpack(
 
     ``into``: where it may be put and given out from, as many bytes as the head claims.
     """
-    if method.id == LANGUAGE:
-        (result,) = unpack_together(method, [(head, bytes(packed))], step)
+    if spoken(method) is not None:
+        (result,) = unpack_together([(method, head, bytes(packed))], step)
         if isinstance(result, CorruptError):
             raise result
         return result
@@ -245,7 +264,17 @@ def _unpack(method: Method, packed: Content, raw_size: int, into: memoryview | N
             raise content
         return content
     inner = inner_of(method)
-    return packed if inner is None else _unpack_inflated(inner, packed, raw_size, step)
+    if inner is None:
+        return packed
+    unpack_inner = _unpack_unwrapped if method.id == LINES else _unpack_inflated
+    return unpack_inner(inner, packed, raw_size, step)
+
+
+def _unpack_unwrapped(inner: Method, packed: Content, raw_size: int, step: Step) -> bytes:
+    from nczip import lines
+
+    parts, packed, size = lines.part(bytes(packed), raw_size)
+    return lines.wrap(parts, bytes(_unpack(inner, packed, size, None, step)))
 
 
 def _unpack_inflated(inner: Method, packed: Content, raw_size: int, step: Step) -> bytes:
@@ -271,24 +300,48 @@ def checked(head: BlockHead, raw: C) -> C:
 
 
 def unpack_together(
-    method: Method, parts: Sequence[tuple[BlockHead, bytes]], step: Step
+    blocks: Sequence[tuple[Method, BlockHead, bytes]], step: Step
 ) -> list[bytes | CorruptError]:
-    """Several blocks of one language model's method: content, or CorruptError, in the place of each.
+    """Several blocks by one language model: content, or CorruptError, in the place of each.
 
     Raises what is wrong with all of them: MissingModelError, ModelFileError, NewerVersionError.
     """
     from nczip import language
 
-    damage = [caught(head.check_packed, packed) for head, packed in parts]
+    method = spoken(blocks[0][0])
+    assert method is not None
+    opened = [caught(_opened, *block) for block in blocks]
     intact = [
-        (head.raw_size, packed) for (head, packed), error in zip(parts, damage, strict=True) if not error
+        (size, packed) for size, packed, _ in (one for one in opened if not isinstance(one, CorruptError))
     ]
-    contents = iter(language.unpack(method, intact, step) if intact else ())
-    results = [error or next(contents) for error in damage]
-    return [
-        content if isinstance(content, CorruptError) else caught(checked, head, content)
-        for (head, _), content in zip(parts, results, strict=True)
-    ]
+    texts = iter(language.unpack(method, intact, step) if intact else ())
+    results: list[bytes | CorruptError] = []
+    for (_, head, _), one in zip(blocks, opened, strict=True):
+        text = one if isinstance(one, CorruptError) else next(texts)
+        if isinstance(one, CorruptError) or isinstance(text, CorruptError):
+            results.append(text)
+        else:
+            results.append(caught(_closed, head, one[2], text))
+    return results
+
+
+def _opened(method: Method, head: BlockHead, packed: bytes) -> tuple[int, bytes, Unwrapped | None]:
+    """What a language model has to decode of a block: size of the text, packed; what brings lines back."""
+    head.check_packed(packed)
+    if method.id != LINES:
+        return head.raw_size, packed, None
+    from nczip import lines
+
+    parts, rest, size = lines.part(packed, head.raw_size)
+    return size, rest, parts
+
+
+def _closed(head: BlockHead, parts: Unwrapped | None, text: bytes) -> bytes:
+    if parts is None:
+        return checked(head, text)
+    from nczip import lines
+
+    return checked(head, lines.wrap(parts, text))
 
 
 def caught(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | CorruptError:

@@ -27,10 +27,10 @@ NAMED_FORM = 9  # so is the method itself: its number, its configuration's lengt
 FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
-RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED = range(8)
-METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, INFLATED)  # those that this version decodes
+RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED, LINES = range(9)
+METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, INFLATED, LINES)  # those that this version decodes
 NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
-WRAPPERS = {INFLATED: 0, BASED: 8}  # methods around another; bytes of configuration before the inner one's
+WRAPPERS = {INFLATED: 0, BASED: 8, LINES: 0}  # methods around another; bytes before that one's number
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
 
 MAX_BLOCK = 256 << 20  # bytes of content; larger claims are refused before anything is allocated
@@ -65,6 +65,12 @@ def innermost(method: Method) -> Method:
     """The method that wrappers, if any, are around."""
     inner = inner_of(method)
     return method if inner is None else innermost(inner)
+
+
+def spoken(method: Method) -> Method | None:
+    """The language model's method, alone or with LINES around it: such blocks can be decoded together."""
+    inner = inner_of(method) if method.id == LINES else method
+    return inner if inner is not None and inner.id == LANGUAGE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +399,9 @@ def _is_known(method: Method) -> bool:
         return True
     inner = inner_of(method)
     # One wrapper of a kind is enough; of many a decoder would need any amount of memory.
-    return inner is not None and inner.id != method.id and _is_known(inner)
+    if inner is None or inner.id == method.id or (method.id == LINES and inner.id not in (MIXTURE, LANGUAGE)):
+        return False
+    return _is_known(inner)
 
 
 def _most_content(method: Method) -> int:

@@ -13,6 +13,7 @@ from nczip.container import (
     FULL_FORM,
     INFLATED,
     LANGUAGE,
+    LINES,
     MAJOR,
     MIXTURE,
     PLANES,
@@ -33,6 +34,7 @@ METHOD_NAMES = {
     LANGUAGE: "language",
     PLANES: "planes",
     INFLATED: "inflated",
+    LINES: "lines",
 }
 
 

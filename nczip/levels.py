@@ -11,6 +11,7 @@ from nczip.container import (
     INFLATED,
     LANGUAGE,
     LANGUAGE_FORM,
+    LINES,
     MAX_BLOCK,
     MAX_LANGUAGE_BLOCK,
     MIXTURE,
@@ -34,7 +35,7 @@ LANGUAGE_LEVELS = range(7, 10)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
 PLANES_LEVELS = range(1, 5)
-INFLATING_LEVELS = range(4, 10)  # zstd is for speed, and rebuilding deflate streams is slow beside it
+TRANSFORMING_LEVELS = range(4, 10)  # zstd is for speed, and rebuilding deflate streams is slow beside it
 MIN_INFLATED = 16 << 10  # bytes: smaller blocks have no streams worth the memory that inflating takes
 OTHERWISE = 6  # the level of blocks that a language model has no use for
 MIN_BLOCK = 64 << 10  # a memory limit shrinks blocks no further
@@ -57,14 +58,16 @@ class Plan:
     block_size: int
     threads: int
     otherwise: Method | None = None  # for blocks that a language model has no use for
-    inflates: bool = False  # whether deflate streams may be inflated first
+    transforms: bool = False  # whether text may lose its line ends first, and deflate streams be inflated
 
     @property
     def methods(self) -> tuple[Method, ...]:
         """What blocks may be packed by."""
         plain = (self.method,) if self.otherwise is None else (self.method, self.otherwise)
         others: tuple[Method, ...] = (Method(PLANES),) if self.level in PLANES_LEVELS else ()
-        if self.inflates:
+        if self.transforms:
+            others += tuple(wrapped(LINES, b"", method) for method in plain)
+        if self.transforms and self.block_size >= MIN_INFLATED:
             inner = (_no_larger(method, self.block_size) for method in plain)
             others += tuple(wrapped(INFLATED, b"", method) for method in inner)
         return plain + others
@@ -106,7 +109,7 @@ def usual_methods() -> list[tuple[Method, ...]]:
     for level in LEVELS:
         with contextlib.suppress(NczipError):
             full = plan(level)
-            methods |= dict.fromkeys((full.methods, replace(full, inflates=False).methods))
+            methods |= dict.fromkeys((full.methods, replace(full, transforms=False).methods))
     return list(methods)
 
 
@@ -151,8 +154,7 @@ def plan(
     size = block_size or default_block_size(level)
     method = default_method(level, model)
     otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
-    inflates = level in INFLATING_LEVELS and size >= MIN_INFLATED
-    full = Plan(level, method, size, threads, otherwise, inflates)
+    full = Plan(level, method, size, threads, otherwise, transforms=level in TRANSFORMING_LEVELS)
     if memory is None:
         return full
     fitted = _fit(replace(full, threads=1), memory, shrink=block_size is None)
@@ -164,7 +166,7 @@ def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
     size = full.block_size
     while True:
         last = not shrink or size <= MIN_BLOCK
-        plain = replace(full, block_size=size, inflates=False)
+        plain = replace(full, block_size=size, transforms=False)
         plans = [replace(full, block_size=size), plain]
         left = limit - process_memory(full.method, size)
         tables_get_half = 7 * size <= left
@@ -245,6 +247,8 @@ def block_memory(method: Method, raw_size: int, direction: Direction, level: int
     NewerVersionError for a configuration that this version does not know.
     """
     inner = inner_of(method)
+    if inner is not None and method.id == LINES:  # the text with its line ends and without
+        return 2 * raw_size + block_memory(inner, raw_size, direction, level)
     if inner is not None:  # its contents are the inflated ones; the others come before and after it
         from nczip import inflating
 

@@ -1,4 +1,4 @@
-"""Text that was wrapped at a width, without the line ends that the width tells; text with CRLF, without the CR.
+"""Wrapped text without the line ends that its width tells; text with CRLF without the CR.
 
 Whoever wrapped it broke a line where the next word would have gone too far. Spaces in place of such line ends
 make text that models know better, and the column that the next word would reach tells where they stood

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from nczip import archive, blocks, levels
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
 from nczip.blocks import Content
-from nczip.container import LANGUAGE, Frame
+from nczip.container import Frame, spoken
 from nczip.errors import CorruptError, MemoryLimitError, NczipError
 from nczip.workers import OrderedPool, Progress
 
@@ -256,14 +256,15 @@ class Reader(io.BufferedIOBase):
         starts = [first]
         packed = [self._source.take_view(first.head.packed_size)]
         wrong = None
-        if first.method.id == LANGUAGE:
+        method = spoken(first.method)
+        if method is not None:
             together = 1
             if self._batched:
                 threads = self._pool.threads
-                together = levels.together(first.method, self._max_block, threads, self._memory)
+                together = levels.together(method, self._max_block, threads, self._memory)
             try:
                 while len(starts) < together and (event := next(self._events, None)) is not None:
-                    if not isinstance(event, BlockStart) or event.method != first.method:
+                    if not isinstance(event, BlockStart) or spoken(event.method) != method:
                         self._events = chain((event,), self._events)
                         break
                     packed.append(self._source.take_view(event.head.packed_size))

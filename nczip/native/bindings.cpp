@@ -121,12 +121,14 @@ class MixtureDecoder {
 
 void define_stages(nb::module_& core);    // bindings_stages.cpp
 void define_language(nb::module_& core);  // bindings_language.cpp
+void define_lines(nb::module_& core);     // bindings_lines.cpp
 void define_planes(nb::module_& core);    // bindings_planes.cpp
 void define_deflate(nb::module_& core);   // bindings_deflate.cpp
 
 NB_MODULE(_core, m) {
   define_stages(m);
   define_language(m);
+  define_lines(m);
   define_planes(m);
   define_deflate(m);
   m.def("isa", [] { return ncz::core().name; });

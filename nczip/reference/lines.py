@@ -27,13 +27,13 @@ class WrapModel:
         self.seen[reach] = min(self.seen[reach] + 1, MOST_SEEN)
 
 
-def _characters(text: bytes) -> int:
+def _characters(text: bytes | bytearray) -> int:
     """Bytes that begin a character of UTF-8, if that is what it is."""
     return sum(byte & 0xC0 != 0x80 for byte in text)
 
 
 def _walk(text: bytearray, decide: Callable[[int, int], bool]) -> None:
-    """Asks for each single gap between two words whether it is a line end: its place, the next word's reach."""
+    """Asks for each single gap between words whether it is a line end: its place, the next word's reach."""
     column = 0
     for at in range(len(text)):
         around = text[at - 1 : at] + text[at + 1 : at + 2]

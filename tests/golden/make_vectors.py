@@ -16,6 +16,7 @@ import os
 import random
 import struct
 import sys
+import textwrap
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,13 @@ def prose(size: int) -> bytes:
     while len(text) < size:
         text += WORDS[state.getrandbits(16) % len(WORDS)] + (".\n" if state.getrandbits(4) == 0 else " ")
     return text[:size].encode()
+
+
+def wrapped(end: bytes) -> bytes:
+    """Prose in paragraphs of lines of 40 columns."""
+    paragraphs = prose(4000).decode().replace(".\n", ". ").split(". ")
+    lines = [line for text in paragraphs for line in [*textwrap.wrap(text, 40), ""]]
+    return b"".join(line.encode() + end for line in lines)
 
 
 def noise(size: int) -> bytes:
@@ -86,6 +94,8 @@ CONTENTS: dict[str, bytes] = {
     "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
     # One in chunks, one as it is, and one that is cut off.
     "streams": chunk(LEVEL_9[:500]) + chunk(LEVEL_9[500:]) + b"\r\n" + LEVEL_6 + noise(50) + LEVEL_9[:-100],
+    "wrapped": wrapped(b"\n"),
+    "wrapped-crlf": wrapped(b"\r\n"),
     "several": prose(3000) + noise(1000) + prose(1500),
 }
 
@@ -149,6 +159,16 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "streams-4": ("streams", lambda: nczip.compress(CONTENTS["streams"], 4)),
     "streams-6": ("streams", lambda: nczip.compress(CONTENTS["streams"], 6)),
     "streams-9": ("streams", lambda: nczip.compress(CONTENTS["streams"], 9)),
+    **{
+        f"wrapped-{level}": ("wrapped", lambda level=level: nczip.compress(CONTENTS["wrapped"], level))
+        for level in (5, 7, 8)
+    },
+    "wrapped-crlf-6": ("wrapped-crlf", lambda: nczip.compress(CONTENTS["wrapped-crlf"], 6)),
+    # Blocks with and without their line ends, side by side.
+    "wrapped-blocks-8": (
+        "wrapped-crlf",
+        lambda: nczip.compress(CONTENTS["wrapped-crlf"], 8, block_size=2600),
+    ),
     "flushed-2": ("prose", lambda: _flushed(2, prose(1000), prose(3000)[1000:])),
     # As under a memory limit: the configuration is no level's own, so the only block's frame names it.
     "limited-6": ("prose", lambda: _smallest_tables(6)),

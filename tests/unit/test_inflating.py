@@ -180,7 +180,7 @@ class TestBlocks:
         plan = levels.plan(4)
         quiet = lambda _raw, _packed: None  # noqa: E731
         chosen = blocks.pack(plan.methods, 4, raw, quiet)
-        plain = blocks.pack(replace(plan, inflates=False).methods, 4, raw, quiet)
+        plain = blocks.pack(replace(plan, transforms=False).methods, 4, raw, quiet)
         assert len(chosen.data) <= len(plain.data)
 
     def test_steps_stop_it_while_streams_are_taken_apart(self) -> None:
@@ -205,12 +205,12 @@ class TestBlocks:
         """A limit that leaves no room for inflated content takes blocks as they are."""
         full = levels.plan(5)
         plain = levels.plan(5, memory=full.memory - 1)
-        assert full.inflates
-        assert not plain.inflates
+        assert full.transforms
+        assert not plain.transforms
         assert plain.method == full.method
 
     def test_small_blocks_have_no_streams(self) -> None:
-        assert not levels.plan(5, block_size=1000).inflates
+        assert INFLATED not in {method.id for method in levels.plan(5, block_size=1000).methods}
 
     def test_tables_stay_as_they_are(self) -> None:
         plan = levels.plan(6, block_size=20000)

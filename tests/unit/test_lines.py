@@ -14,7 +14,9 @@ from nczip.reference import lines as reference
 WORDS = [f"{'w' * (i * i % 11 + 1)}{i % 7}" for i in range(2000)]
 WRAPPED = textwrap.fill(" ".join(WORDS), 72).encode() + b"\n"
 RAGGED = b"\n".join(word.encode() for word in WORDS)
-GAPPY = st.lists(st.sampled_from([b"a", b"bcd", "é東".encode(), b" ", b"\n", b"\r", b"\xff", b"word"])).map(b"".join)
+GAPPY = st.lists(st.sampled_from([b"a", b"bcd", "é東".encode(), b" ", b"\n", b"\r", b"\xff", b"word"])).map(
+    b"".join
+)
 
 
 @given(GAPPY | st.binary())
