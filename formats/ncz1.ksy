@@ -149,6 +149,7 @@ types:
           cases:
             method_number::language: language_configuration
             method_number::inflated: inner
+            method_number::lines: inner
   inner:
     doc: The method that a wrapper is around.
     seq:
@@ -242,3 +243,4 @@ enums:
     3: language
     4: planes
     6: inflated
+    8: lines

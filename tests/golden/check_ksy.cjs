@@ -23,14 +23,14 @@ function count(archive) {
 }
 
 const METHODS = 3; // tag of the method table
-const LANGUAGE = 3, INFLATED = 6; // method numbers
+const LANGUAGE = 3, WRAPPERS = [6, 8]; // method numbers
 
 // What language blocks are decoded with: in a solo frame's packed bytes, or in a full frame's method table.
 function configurations(frame) {
   if (frame.form === 8) return [frame.body.configuration];
   const table = frame.body.fields?.field.find((field) => field.tag.value === METHODS).value.methods;
   const methods = frame.form === 9 ? [frame.body.method] : table || [];
-  const innermost = methods.map((method) => (method.number === INFLATED ? method.configuration : method));
+  const innermost = methods.map((method) => (WRAPPERS.includes(method.number) ? method.configuration : method));
   return innermost.filter((method) => method.number === LANGUAGE).map((method) => method.configuration);
 }
 

@@ -38,7 +38,7 @@ def require(rule: bool, broken: str) -> None:
         raise RefusedError(broken)
 
 
-METHODS = (0, 1, 2, 3, 4, 6)
+METHODS = (0, 1, 2, 3, 4, 6, 8)
 NO_CONFIGURATION = (0, 1, 4)
 
 
@@ -72,7 +72,7 @@ class Bytes:
 
 def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
     require(len(packed) <= raw_size, "packed size above raw size")
-    if method in (2, 3, 4, 6):
+    if method in (2, 3, 4, 6, 8):
         raise PredictedError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
@@ -93,10 +93,11 @@ def known(configuration: bytes) -> None:
 
 def most_content(method: int, configuration: bytes) -> int:
     """Bytes of content in a block, by the innermost method; its configuration is checked."""
-    if method == 6:
+    if method in (6, 8):
         require(len(configuration) > 0, "newer: no inner method")
         inner = configuration[0]
-        require(inner in METHODS and inner != 6, "newer: inner method")
+        require(inner in METHODS and inner != method, "newer: inner method")
+        require(method == 6 or inner in (2, 3), "newer: inner method")
         require(inner not in NO_CONFIGURATION or len(configuration) == 1, "newer: inner configuration")
         return most_content(inner, configuration[1:])
     if method == 3:
