@@ -16,8 +16,8 @@ LLAMA_FLAGS := -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_BLAS=OFF -DGGM
 export NCZIP_CORPORA ?= $(abspath $(wildcard ../shared/corpora))
 export NCZIP_QUOTED ?= $(abspath $(wildcard ../shared/peers.csv))
 
-.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint bench bench-llm bench-mixed \
-  bench-numeric prior man clean
+.PHONY: setup build demo test test-slow test-sanitized test-other-cpus golden fuzz lint \
+  bench bench-llm bench-mixed bench-numeric bench-records prior man clean
 
 setup: $(STAMP)
 
@@ -76,6 +76,10 @@ bench: setup
 # Level 2 on trained weights beside ZipNN, on one core, with targets; fetches 84 MB, takes a quarter of a minute.
 bench-numeric: setup
 	$(BIN)/python bench/bench_numeric.py $(BENCHFLAGS)
+
+# 2,000 small records, each an archive of its own, beside zstd with a dictionary; a quarter of an hour.
+bench-records: setup
+	$(BIN)/python bench/bench_records.py $(BENCHFLAGS)
 
 # Levels 7 to 9 beside llama.cpp with the same model, on one core, with targets; the machine should be idle. Half an
 # hour; BENCHFLAGS=--quick tries it, --help says what else there is. The model: nczip models fetch smollm2-135m.

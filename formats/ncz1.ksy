@@ -26,6 +26,7 @@ types:
           cases:
             8: spoken
             9: named
+            10: based
             15: full
             _: solo
   solo:
@@ -79,6 +80,28 @@ types:
         type: method
       - id: packed
         size: packed_size.value - 2 - method.length
+  based:
+    doc: One block that follows a base; its packed bytes begin with the level and the name of the base.
+    seq:
+      - id: raw_size
+        type: varint
+      - id: packed_size
+        type: varint
+        doc: of the level and the name too
+      - id: check
+        type: u4
+        doc: CRC-32 of the frame's bytes before this field, then of the packed bytes
+      - id: content_hash
+        type: u4
+        doc: low half of XXH3-64 of the content
+      - id: level
+        type: u1
+        doc: 1 to 3 zstd, 4 to 6 mixture
+      - id: base
+        size: 4
+        doc: the beginning of the SHA-256 of the base
+      - id: packed
+        size: packed_size.value - 5
   language_configuration:
     seq:
       - id: version

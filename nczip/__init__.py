@@ -3,6 +3,7 @@
 compress, decompress     bytes to an archive and back
 open                     a file that compresses or decompresses
 Reader, Writer           the objects that ``open`` gives
+Base, train              a file that both sides have, for ``base=``; one made of samples
 inspect                  an archive's frames and blocks, without decoding
 salvage                  what is still intact in a damaged archive
 open_tensors             the tensors of a compressed model file, one at a time
@@ -16,9 +17,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nczip.base import Base as Base
     from nczip.errors import CorruptError as CorruptError
     from nczip.errors import FormatError as FormatError
     from nczip.errors import MemoryLimitError as MemoryLimitError
+    from nczip.errors import MissingBaseError as MissingBaseError
     from nczip.errors import MissingModelError as MissingModelError
     from nczip.errors import ModelFileError as ModelFileError
     from nczip.errors import NczipError as NczipError
@@ -36,15 +39,18 @@ if TYPE_CHECKING:
     from nczip.stream import open as open
     from nczip.tensor_access import Tensors as Tensors
     from nczip.tensor_access import open_tensors as open_tensors
+    from nczip.training import train as train
     from nczip.writer import Writer as Writer
 
     __version__: str
 
 _HOMES = {
+    "base": ("Base",),
     "errors": (
         "CorruptError",
         "FormatError",
         "MemoryLimitError",
+        "MissingBaseError",
         "MissingModelError",
         "ModelFileError",
         "NczipError",
@@ -56,18 +62,21 @@ _HOMES = {
     "salvaging": ("LostRange", "salvage"),
     "stream": ("compress", "decompress", "open"),
     "tensor_access": ("Tensors", "open_tensors"),
+    "training": ("train",),
     "writer": ("Writer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ArchiveInfo",
+    "Base",
     "BlockInfo",
     "CorruptError",
     "FormatError",
     "FrameInfo",
     "LostRange",
     "MemoryLimitError",
+    "MissingBaseError",
     "MissingModelError",
     "ModelFileError",
     "NczipError",
@@ -83,6 +92,7 @@ __all__ = [
     "open",
     "open_tensors",
     "salvage",
+    "train",
 ]
 
 

@@ -27,10 +27,35 @@ def mixture_config(level: int, memory_limit: int = 0) -> bytes:
 def mixture_memory(config: bytes, raw_size: int) -> int:
     """Bytes that coding a block of ``raw_size`` bytes takes beyond its input and output, either way."""
 
-class MixtureEncoder:
-    """Codes one block. Raises ValueError for a configuration that this version does not know."""
+def primed_room(config: bytes, base_size: int, raw_size: int) -> int:
+    """The bytes that tables are made for where a block follows a base of ``base_size`` bytes: 2^n."""
 
-    def __init__(self, config: bytes, raw: Buffer, knowledge: Buffer) -> None: ...
+def index_memory(base_size: int) -> int:
+    """Bytes that a PrimedMixture takes to find strings of its base, beside its tables."""
+
+class PrimedMixture:
+    """A mixture that reads a base, for blocks to begin with copies of it.
+
+    ``room``: as ``primed_room`` gives it. Raises ValueError for a configuration that this version does not
+    know, a base of more than 2^28 bytes, and a room that no block needs. ``read``, for tests: how many bytes
+    at the end of the base are read, instead of what the level says.
+    """
+
+    def __init__(
+        self, config: bytes, base: Buffer, room: int, knowledge: Buffer, read: int | None = None
+    ) -> None: ...
+    def advance(self, bytes: int) -> bool:
+        """Reads about ``bytes`` more, or prepares 64 times as many to be read; whether that was the last."""
+
+class MixtureEncoder:
+    """Codes one block. Raises ValueError for a configuration that this version does not know.
+
+    ``primed``: with the same configuration, room for this block, and its base read.
+    """
+
+    def __init__(
+        self, config: bytes, raw: Buffer, knowledge: Buffer, primed: PrimedMixture | None = None
+    ) -> None: ...
     def advance(self, bytes: int) -> int:
         """Codes about ``bytes`` more (a long repeat in one step); returns the bytes of the block done."""
     @property
@@ -44,7 +69,14 @@ class MixtureEncoder:
 class MixtureDecoder:
     """Decodes one block. Damaged packed bytes give wrong bytes, never a crash: check the content hash."""
 
-    def __init__(self, config: bytes, raw_size: int, packed: Buffer, knowledge: Buffer) -> None: ...
+    def __init__(
+        self,
+        config: bytes,
+        raw_size: int,
+        packed: Buffer,
+        knowledge: Buffer,
+        primed: PrimedMixture | None = None,
+    ) -> None: ...
     def decode(self, bytes: int) -> bytes:
         """The next bytes of the block, fewer than asked at its end."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import blocks, container, levels
+from nczip.base import Base
 from nczip.blocks import Step
 from nczip.container import BlockHead, Frame, Method, Tally, Trailer, spoken
 from nczip.errors import CorruptError, FormatError, NczipError, TruncatedError
@@ -115,7 +116,11 @@ class BlockStart:
 
 
 def unpack(
-    starts: Sequence[BlockStart], packed: Sequence[blocks.Content], into: memoryview | None, step: Step
+    starts: Sequence[BlockStart],
+    packed: Sequence[blocks.Content],
+    into: memoryview | None,
+    bases: Sequence[Base],
+    step: Step,
 ) -> list[blocks.Content | CorruptError]:
     """The contents of one block, or of several by one language model; CorruptError in the place
     of a damaged one. ``into``: as blocks.unpack takes it, for the first. Raises what is wrong with all of
@@ -125,7 +130,7 @@ def unpack(
         found: list[blocks.Content | CorruptError] = [*blocks.unpack_together(parts, step)]
     else:
         (start,), (bytes_,) = starts, packed
-        found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step, into)]
+        found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step, into, bases)]
     return [
         CorruptError(f"block at byte {start.offset}: {one}") if isinstance(one, CorruptError) else one
         for start, one in zip(starts, found, strict=True)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nczip.container import (
+    BASED,
     INFLATED,
     LANGUAGE,
     LINES,
@@ -34,6 +35,7 @@ from nczip.levels import ZSTD_LEVELS, zstd_window
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from nczip.base import Base
     from nczip.layout import Hint
     from nczip.lines import Unwrapped
 
@@ -78,13 +80,20 @@ def content_hash(raw: Buffer) -> bytes:
     return xxhash.xxh3_64_intdigest(raw).to_bytes(8, "little")
 
 
-def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: Hint | None = None) -> Packed:
+def pack(
+    methods: Sequence[Method],
+    level: int,
+    raw: Buffer,
+    step: Step,
+    hint: Hint | None = None,
+    bases: Sequence[Base] = (),
+) -> Packed:
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
     ``methods``: the level's own; then, where there is a choice, the one for what no language model has read,
     and the one for numbers; then the first of these for text without its line ends, and for blocks with their
     deflate streams inflated. ``level`` matters to zstd. ``hint`` says what the block consists of, where that
-    is known.
+    is known. ``bases`` are those that methods name.
     """
     view = memoryview(raw).cast("B")
     plain = [method for method in methods if method.id != INFLATED]
@@ -94,7 +103,7 @@ def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: H
         best, data, is_sure = _pack_inflated(inner, level, view, _part(step, 0, 2, len(view)))
         step = _part(step, 1, 2, len(view)) if data is not None else step
     if not is_sure:
-        method, packed = _pack_best(plain, level, view, step)
+        method, packed = _pack_best(plain, level, view, step, bases)
         name = 2 + len(best.config)  # bytes that a frame of one block needs to say it
         if packed is not None and (data is None or len(packed) <= len(data) + name):
             best, data = method, packed
@@ -106,11 +115,11 @@ def pack(methods: Sequence[Method], level: int, raw: Buffer, step: Step, hint: H
 
 
 def _pack_best(
-    methods: Sequence[Method], level: int, raw: memoryview, step: Step
+    methods: Sequence[Method], level: int, raw: memoryview, step: Step, bases: Sequence[Base] = ()
 ) -> tuple[Method, bytes | None]:
     """The method that makes a block smallest, and the packed bytes if they are fewer than it has."""
     best, data = methods[0], None
-    candidates = _candidates(methods, level, raw, step)
+    candidates = _candidates(methods, level, raw, step, bases)
     for tried, (method, packer) in enumerate(candidates):
         packed = packer(_part(step, tried, len(candidates), len(raw)))
         if packed is not None and len(packed) < (len(raw) if data is None else len(data)):
@@ -145,9 +154,9 @@ def _pack_inflated(
 
 
 def _candidates(
-    methods: Sequence[Method], level: int, raw: memoryview, step: Step
+    methods: Sequence[Method], level: int, raw: memoryview, step: Step, bases: Sequence[Base]
 ) -> list[tuple[Method, Packer]]:
-    """What is worth trying, the simplest first."""
+    """What is worth trying, the simplest first. Even random bytes may be in a base."""
     planes = next((method for method in methods if method.id == PLANES), None)
     in_lines = {inner_of(method): method for method in methods if method.id == LINES}
     methods = [method for method in methods if method.id not in (PLANES, LINES)]
@@ -158,25 +167,29 @@ def _candidates(
         survey = numeric.Survey(raw)
         if survey.suits(level):
             found.append((planes, partial(_pack_planes, raw, survey.kind, survey.phase)))
-            if survey.is_sure or level not in ZSTD_LEVELS:
+            if not bases and (survey.is_sure or level not in ZSTD_LEVELS):
                 return found
-    if not looks_random(raw):
+    if bases or not looks_random(raw):
         from nczip import lines
 
-        suited = _suited(methods, level, raw, step)
+        suited = _suited(methods, level, raw, step, bases)
         text = lines.unwrap(raw) if in_lines else None
         for method in suited:
             if text is not None and method in in_lines:
                 found.append((in_lines[method], partial(_pack_unwrapped, method, level, text, len(raw))))
             else:
-                found.append((method, partial(_pack, method, level, raw)))
+                found.append((method, partial(_pack, method, level, raw, bases)))
     return found
 
 
 def _pack_unwrapped(method: Method, level: int, text: Unwrapped, raw_size: int, step: Step) -> bytes | None:
     """Text without its line ends through a method, and what brings these back."""
     size = len(text.text)
-    packed = _pack(method, level, memoryview(text.text), lambda done, now: step(raw_size * done // size, now))
+
+    def scaled(done: int, packed: int) -> None:
+        step(raw_size * done // size, packed)
+
+    packed = _pack(method, level, memoryview(text.text), (), scaled)
     return None if packed is None else text.join(packed)
 
 
@@ -191,7 +204,9 @@ def stored(raw: Buffer) -> Packed:
     return Packed(Method(RAW), len(view), view, content_hash(view))
 
 
-def _suited(methods: Sequence[Method], level: int, raw: memoryview, step: Step) -> Sequence[Method]:
+def _suited(
+    methods: Sequence[Method], level: int, raw: memoryview, step: Step, bases: Sequence[Base] = ()
+) -> Sequence[Method]:
     """Those of the methods that are worth trying on the whole block."""
     if len(methods) == 1 or len(raw) == 0:
         return methods
@@ -199,17 +214,20 @@ def _suited(methods: Sequence[Method], level: int, raw: memoryview, step: Step) 
 
     if language.level(methods[0]) == 7 and _repeats(raw):  # the model alone pays for every token of a run
         return methods
-    spoken = language.bytes_a_token(methods[0], raw)
-    if spoken >= language.TEXT:
-        return methods[:1]
-    if spoken <= language.NO_TEXT:
+    length = language.bytes_a_token(methods[0], raw)
+    if length <= language.NO_TEXT:
         return methods[1:]
+    if bases:  # what one is good for shows when all is done
+        return methods
+    if length >= language.TEXT:
+        return methods[:1]
     if len(raw) <= 2 * language.TRIAL:
         return methods
     middle = (len(raw) - language.TRIAL) // 2
     trial = raw[middle : middle + language.TRIAL]
     by_model, by_mixture = (
-        len(_pack(method, level, trial, lambda _raw, _packed: step(0, 0)) or trial) for method in methods
+        len(_pack(method, level, trial, bases, lambda _raw, _packed: step(0, 0)) or trial)
+        for method in methods
     )
     return methods[:1] if by_model < by_mixture * language.WORTH else methods[1:]
 
@@ -220,22 +238,39 @@ def _repeats(raw: memoryview) -> bool:
     return len(zstandard.ZstdCompressor(level=1).compress(raw)) < len(raw) * REPEATS
 
 
-def _pack(method: Method, level: int, raw: memoryview, step: Step) -> bytes | None:
-    if method.id == ZSTD:
-        return _pack_zstd(ZSTD_LEVELS[level], raw, step)
+def _pack(method: Method, level: int, raw: memoryview, bases: Sequence[Base], step: Step) -> bytes | None:
     if method.id == LANGUAGE:
         from nczip import language
 
         return language.pack(method, raw, step)
-    return _pack_mixture(method, raw, step)
+    method, base = _resolved(method, bases)
+    if method.id == ZSTD:
+        return _pack_zstd(level, raw, step, base)
+    return _pack_mixture(method, raw, step, base)
+
+
+def _resolved(method: Method, bases: Sequence[Base]) -> tuple[Method, Base | None]:
+    """The method that does the work, and the base that it works with."""
+    if method.id != BASED:
+        return method, None
+    from nczip import base
+
+    found, inner = base.find(bases, method)
+    return inner, found
 
 
 def unpack(
-    method: Method, head: BlockHead, packed: Content, step: Step, into: memoryview | None = None
+    method: Method,
+    head: BlockHead,
+    packed: Content,
+    step: Step,
+    into: memoryview | None = None,
+    bases: Sequence[Base] = (),
 ) -> Content:
     """Gives back a block's content, or raises CorruptError; never content whose hash does not match.
 
-    ``into``: where it may be put and given out from, as many bytes as the head claims.
+    ``into``: where it may be put and given out from, as many bytes as the head claims. Raises
+    MissingBaseError if the method needs a base that is none of ``bases``.
     """
     if spoken(method) is not None:
         (result,) = unpack_together([(method, head, bytes(packed))], step)
@@ -243,19 +278,27 @@ def unpack(
             raise result
         return result
     head.check_packed(packed)
-    raw = checked(head, _unpack(method, packed, head.raw_size, into, step))
+    raw = checked(head, _unpack(method, packed, head.raw_size, into, step, bases))
     step(len(raw), len(packed))
     return raw
 
 
-def _unpack(method: Method, packed: Content, raw_size: int, into: memoryview | None, step: Step) -> Content:
+def _unpack(
+    method: Method,
+    packed: Content,
+    raw_size: int,
+    into: memoryview | None,
+    step: Step,
+    bases: Sequence[Base] = (),
+) -> Content:
     """What packed bytes stand for, if they are sound."""
+    method, base = _resolved(method, bases)
     if method.id == ZSTD:
-        return _unpack_zstd(packed, raw_size, step)
+        return _unpack_zstd(packed, raw_size, step, base)
     if method.id == PLANES:
         return _unpack_planes(packed, raw_size, into, step)
     if method.id == MIXTURE:
-        return _unpack_mixture(method, packed, raw_size, step)
+        return _unpack_mixture(method, packed, raw_size, step, base)
     if method.id == LANGUAGE:
         from nczip import language
 
@@ -416,20 +459,29 @@ def plausible(packed_size: int) -> int:
     return PLAUSIBLE_SIZE + PLAUSIBLE_RATIO * packed_size
 
 
-def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:
+def _pack_zstd(level: int, raw: memoryview, step: Step, base: Base | None) -> bytes | None:
     import zstandard
 
     # The block's header has the size and the checksums, so the zstd frame goes without them and without a
     # magic.
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        level,
-        source_size=len(raw),
-        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
-        write_content_size=False,
-        write_checksum=False,
-        write_dict_id=False,
-    )
-    coder = zstandard.ZstdCompressor(compression_params=parameters).compressobj(size=len(raw))
+    others = {
+        "source_size": len(raw),
+        "format": zstandard.FORMAT_ZSTD1_MAGICLESS,
+        "write_content_size": False,
+        "write_checksum": False,
+        "write_dict_id": False,
+    }
+    if base is None:
+        parameters = zstandard.ZstdCompressionParameters.from_level(ZSTD_LEVELS[level], **others)
+        compressor = zstandard.ZstdCompressor(compression_params=parameters)
+    else:
+        from nczip.base import zstd_parameters
+
+        # What a window as long as the block is behind of stays in reach: the base lies before the block.
+        window = zstd_window(len(raw)).bit_length() - 1
+        parameters = zstd_parameters(level, len(base.content), window_log=window, **others)
+        compressor = zstandard.ZstdCompressor(compression_params=parameters, dict_data=base.dictionary(level))
+    coder = compressor.compressobj(size=len(raw))
     pieces, size = [], 0
     for start in range(0, len(raw), ZSTD_STEP):
         pieces.append(coder.compress(raw[start : start + ZSTD_STEP]))
@@ -441,12 +493,14 @@ def _pack_zstd(level: int, raw: memoryview, step: Step) -> bytes | None:
     return b"".join(pieces)
 
 
-def _unpack_zstd(packed: Content, raw_size: int, step: Step) -> bytes:
+def _unpack_zstd(packed: Content, raw_size: int, step: Step, base: Base | None) -> bytes:
     import zstandard
 
     # Streaming, because the one-shot call allocates whatever size a frame claims.
     decoder = zstandard.ZstdDecompressor(
-        format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=zstd_window(raw_size)
+        dict_data=None if base is None else base.dictionary(),
+        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
+        max_window_size=zstd_window(raw_size),
     )
     content = io.BytesIO()  # not a list to join, which would hold everything twice
     done = 0
@@ -463,15 +517,16 @@ def _unpack_zstd(packed: Content, raw_size: int, step: Step) -> bytes:
     return content.getvalue()
 
 
-def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
+def _pack_mixture(method: Method, raw: memoryview, step: Step, base: Base | None) -> bytes | None:
     from nczip import _core, knowledge
 
-    coder = _core.MixtureEncoder(method.config, raw, knowledge.load())
+    primed = None if base is None else base.primed(method.config, len(raw), step)
+    coder = _core.MixtureEncoder(method.config, raw, knowledge.load(), primed)
     done = looked_at = packed = 0
     while done < len(raw):
         done = coder.advance(MIXTURE_STEP)
         step(done, coder.packed_size)
-        if done - looked_at < GIVE_UP_STEP:
+        if done - looked_at < GIVE_UP_STEP or base is not None:  # the base may have what comes
             continue
         gains = coder.packed_size - packed < (done - looked_at) * GIVE_UP_SHARE
         worth_it = done - coder.packed_size > len(raw) * WORTH_KEEPING
@@ -481,11 +536,12 @@ def _pack_mixture(method: Method, raw: memoryview, step: Step) -> bytes | None:
     return coder.finish()
 
 
-def _unpack_mixture(method: Method, packed: Content, raw_size: int, step: Step) -> bytes:
+def _unpack_mixture(method: Method, packed: Content, raw_size: int, step: Step, base: Base | None) -> bytes:
     from nczip import _core, knowledge
 
     try:
-        decoder = _core.MixtureDecoder(method.config, raw_size, packed, knowledge.load())
+        primed = None if base is None else base.primed(method.config, raw_size, step)
+        decoder = _core.MixtureDecoder(method.config, raw_size, packed, knowledge.load(), primed)
     except ValueError:
         raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
     content = io.BytesIO()

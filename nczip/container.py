@@ -24,13 +24,20 @@ FULL_FORM = 15
 RAW_FORM = 7  # forms 1 to 6 are the levels
 LANGUAGE_FORM = 8  # the method's configuration is the beginning of the packed bytes
 NAMED_FORM = 9  # so is the method itself: its number, its configuration's length, the configuration
+BASED_FORM = 10  # method 7 around what a level's own form means; they begin with level and base
 FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
 RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED, LINES = range(9)
-METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, INFLATED, LINES)  # those that this version decodes
+METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, INFLATED, BASED, LINES)  # those that this version decodes
 NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
-WRAPPERS = {INFLATED: 0, BASED: 8, LINES: 0}  # methods around another; bytes before that one's number
+BASE_NAME = 4  # bytes: the beginning of a base's SHA-256
+WRAPPERS = {INFLATED: 0, BASED: BASE_NAME, LINES: 0}  # methods around another; bytes before that one's number
+INSIDE = {  # what they can be around
+    INFLATED: (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES),
+    BASED: (ZSTD, MIXTURE),
+    LINES: (MIXTURE, LANGUAGE),
+}
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name
 
 MAX_BLOCK = 256 << 20  # bytes of content; larger claims are refused before anything is allocated
@@ -100,6 +107,8 @@ class Frame:
     max_block: int
     length: int  # bytes of the header
     solo: BlockHead | None = None
+    level: int = 0  # of a solo frame where the form does not say it, with a base
+    base: bytes = b""  # its name
 
 
 class Source(Protocol):
@@ -208,10 +217,12 @@ def solo_frame(
     return head + _u32(_crc32(packed, zlib.crc32(head + name))) + content_hash[:4] + name
 
 
-def solo_name(form: int, method: Method) -> bytes:
-    """What the packed bytes of a solo frame begin with, to say the method."""
+def solo_name(form: int, method: Method, level: int = 0) -> bytes:
+    """What the packed bytes of a solo frame begin with, to say the method; ``level`` matters with a base."""
     if form == LANGUAGE_FORM:
         return method.config
+    if form == BASED_FORM:
+        return bytes([level]) + method.config[:BASE_NAME]
     return _table_entry(method) if form == NAMED_FORM else b""
 
 
@@ -281,21 +292,31 @@ def read_frame(source: Source) -> Frame:
     raw_size, packed_size = fields.varint(), fields.varint()
     head_crc = fields.crc()
     crc, content_hash = fields.u32(), fields.take(4)
-    if major != MAJOR or not 1 <= form <= NAMED_FORM:
+    if major != MAJOR or not 1 <= form <= BASED_FORM:
         _reject_solo(source, packed_size, head_crc, crc, major, f"form {form}")
     _check_sizes(raw_size, packed_size, MAX_BLOCK)
     methods: tuple[Method, ...] = ()
-    if form in (LANGUAGE_FORM, NAMED_FORM):
+    level, base = 0, b""
+    if form >= LANGUAGE_FORM:
         # Packed bytes to the checksum, a part of the header to everything else.
         before = len(fields.seen)
-        methods = (_solo_method(fields, form, packed_size),)
+        unknown = None
+        if form == BASED_FORM:
+            if packed_size < 1 + BASE_NAME:
+                raise CorruptError("its header is damaged")
+            level, base = fields.byte(), fields.take(BASE_NAME)
+            unknown = None if 1 <= level < RAW_FORM else f"level {level}"
+        else:
+            methods = (_solo_method(fields, form, packed_size),)
+            unknown = None if _is_known(methods[0]) else f"method {methods[0].id}"
         head_crc = zlib.crc32(fields.seen[before:], head_crc)
         packed_size -= len(fields.seen) - before
-        if not _is_known(methods[0]):
-            _reject_solo(source, packed_size, head_crc, crc, major, f"method {methods[0].id}")
-        _check_sizes(raw_size, packed_size, _most_content(methods[0]))
+        if unknown is not None:
+            _reject_solo(source, packed_size, head_crc, crc, major, unknown)
+        if methods:
+            _check_sizes(raw_size, packed_size, _most_content(methods[0]))
     block = BlockHead(0, raw_size, packed_size, head_crc, crc, content_hash, len(fields.seen))
-    return Frame(form, methods, raw_size, len(fields.seen), block)
+    return Frame(form, methods, raw_size, len(fields.seen), block, level, base)
 
 
 def _solo_method(fields: _Recorder, form: int, packed_size: int) -> Method:
@@ -398,10 +419,7 @@ def _is_known(method: Method) -> bool:
     if method.id not in WRAPPERS:
         return True
     inner = inner_of(method)
-    # One wrapper of a kind is enough; of many a decoder would need any amount of memory.
-    if inner is None or inner.id == method.id or (method.id == LINES and inner.id not in (MIXTURE, LANGUAGE)):
-        return False
-    return _is_known(inner)
+    return inner is not None and inner.id in INSIDE[method.id] and _is_known(inner)
 
 
 def _most_content(method: Method) -> int:

@@ -1,5 +1,7 @@
 """What can be wrong with an archive or a model. A message is one sentence to print after the file's name."""
 
+from collections.abc import Sequence
+
 
 class NczipError(Exception):
     """The base of every error that nczip raises about an archive or a model."""
@@ -45,6 +47,17 @@ class MissingModelError(NczipError):
     """No such model is on this machine."""
 
     exit_status = 3
+
+
+class MissingBaseError(NczipError):
+    """The base that the archive was made with was not given; ``name`` is what the archive calls it."""
+
+    exit_status = 3
+
+    def __init__(self, name: bytes, others: Sequence[bytes] = ()) -> None:
+        given = f", not {' or '.join(other.hex() for other in others)}" if others else ""
+        super().__init__(f"needs the base whose SHA-256 begins with {name.hex()}{given}; give it with --base")
+        self.name = name
 
 
 def _mib(size: int) -> str:

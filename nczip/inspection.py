@@ -9,7 +9,9 @@ from typing import BinaryIO
 
 from nczip import levels
 from nczip.archive import BlockStart, FileSource, FrameStart, walk
+from nczip.base import Base, BaseSources, all_given, name_of
 from nczip.container import (
+    BASED,
     FULL_FORM,
     INFLATED,
     LANGUAGE,
@@ -25,7 +27,7 @@ from nczip.container import (
     inner_of,
     innermost,
 )
-from nczip.errors import MissingModelError, ModelFileError
+from nczip.errors import MissingBaseError, MissingModelError, ModelFileError
 
 METHOD_NAMES = {
     RAW: "raw",
@@ -42,7 +44,8 @@ METHOD_NAMES = {
 class BlockInfo:
     """Offsets and sizes in bytes; ``offset`` is in the archive, ``raw_offset`` in the whole content.
 
-    ``model`` is 16 hexadecimal digits, the beginning of the SHA-256 of the language model that it needs.
+    ``model`` is 16 hexadecimal digits, the beginning of the SHA-256 of the language model that it needs, and
+    ``base`` eight of the base.
     """
 
     offset: int
@@ -51,6 +54,7 @@ class BlockInfo:
     raw_size: int
     packed_size: int  # without the header
     model: str | None = None
+    base: str | None = None
 
 
 @dataclass(slots=True)
@@ -66,8 +70,9 @@ class FrameInfo:
     methods: tuple[str, ...]
     max_block: int  # bytes of content that a block may have
     offset: int
-    memory_of_others: int  # as memory_needed, of blocks without a language model
-    with_model: Frame | None = field(repr=False)  # where one is named
+    memory_of_others: int  # as memory_needed, of blocks without a language model or a base
+    with_others: Frame | None = field(repr=False)  # where one is named
+    bases: tuple[Base, ...] = field(repr=False)  # that are at hand
     packed_size: int = 0  # all bytes of the frame
     blocks: list[BlockInfo] = field(default_factory=list)
 
@@ -80,13 +85,14 @@ class FrameInfo:
     def memory_needed(self) -> int | None:
         """Bytes that the process takes at most, about, to decode it with one thread.
 
-        With a language model these follow from the model, which is read for it; None where it is not here.
+        With a language model these follow from the model, which is read for it; with a base, from its size.
+        None where it is not here.
         """
-        if self.with_model is None:
+        if self.with_others is None:
             return self.memory_of_others
         try:
-            return levels.decoding_memory(self.with_model)
-        except (MissingModelError, ModelFileError):
+            return levels.decoding_memory(self.with_others, bases=self.bases)
+        except (MissingModelError, MissingBaseError, ModelFileError):
             return None
 
 
@@ -113,26 +119,33 @@ class ArchiveInfo:
         return list(dict.fromkeys(model for model in found if model is not None))
 
     @property
+    def bases(self) -> list[str]:
+        """The bases that decoding needs, each once, as ``BlockInfo.base`` has them."""
+        found = (block.base for frame in self.frames for block in frame.blocks)
+        return list(dict.fromkeys(base for base in found if base is not None))
+
+    @property
     def memory_needed(self) -> int | None:
         """Bytes that the process takes at most, about, to decode it with one thread; None as for a frame."""
         needs = [frame.memory_needed for frame in self.frames]
         return None if None in needs else max(need for need in needs if need is not None)
 
 
-def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
+def inspect(file: str | os.PathLike[str] | BinaryIO, *, base: BaseSources | None = None) -> ArchiveInfo:
     """Walks an archive's headers and indexes, without decoding; a pipe is read through, a file sought.
 
     Raises OSError, and FormatError, CorruptError or NewerVersionError as reading would, but checksums of
-    packed bytes and content are not looked at.
+    packed bytes and content are not looked at. ``base``, as Reader takes it, is for ``memory_needed``.
     """
+    bases = all_given(base)
     if isinstance(file, str | os.PathLike):
         with Path(file).open("rb") as opened:
-            return inspect(opened)
+            return inspect(opened, base=bases)
     source = FileSource(file)
     info = ArchiveInfo()
     for event in walk(source):
         if isinstance(event, FrameStart):
-            info.frames.append(_frame_info(event.offset, event.frame))
+            info.frames.append(_frame_info(event.offset, event.frame, bases))
         elif isinstance(event, BlockStart):
             head = event.head
             info.frames[-1].blocks.append(
@@ -143,6 +156,7 @@ def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
                     head.raw_size,
                     head.packed_size,
                     _model(event.method),
+                    _base(event.method),
                 )
             )
             source.skip(head.packed_size)
@@ -152,14 +166,18 @@ def inspect(file: str | os.PathLike[str] | BinaryIO) -> ArchiveInfo:
 
 
 def method_name(method: Method) -> str:
-    """What listings call a method: a wrapper, then what it is around."""
+    """What listings call a method: a wrapper, then what it is around; that alone where it works with a base."""
     inner = inner_of(method)
+    if method.id == BASED and inner is not None:
+        return method_name(inner)
     return METHOD_NAMES[method.id] + (f" {method_name(inner)}" if inner is not None else "")
 
 
-def _frame_info(offset: int, frame: Frame) -> FrameInfo:
+def _frame_info(offset: int, frame: Frame, bases: tuple[Base, ...]) -> FrameInfo:
     methods = levels.frame_methods(frame)
-    others = tuple(method for method in methods if innermost(method).id != LANGUAGE)
+    others = tuple(
+        method for method in methods if method.id != BASED and innermost(method).id != LANGUAGE
+    )
     return FrameInfo(
         version=MAJOR,
         form="full" if frame.form == FULL_FORM else "solo",
@@ -168,7 +186,8 @@ def _frame_info(offset: int, frame: Frame) -> FrameInfo:
         max_block=frame.max_block,
         offset=offset,
         memory_of_others=levels.decoding_memory(replace(frame, methods=others)) if others else 0,
-        with_model=frame if others != methods else None,
+        with_others=frame if others != methods else None,
+        bases=bases,
     )
 
 
@@ -178,7 +197,16 @@ def _level(frame: Frame) -> int | None:
             from nczip import language
 
             return language.level(method)
-    return frame.form if frame.form < RAW_FORM else None
+    return frame.form if frame.form < RAW_FORM else frame.level or None
+
+
+def _name(method: Method) -> str:
+    return METHOD_NAMES[(inner_of(method) or method).id]
+
+
+def _base(method: Method) -> str | None:
+    name = name_of(method)
+    return None if name is None else name.hex()
 
 
 def _model(method: Method) -> str | None:

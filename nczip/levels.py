@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from nczip.container import (
     INFLATED,
+    BASED,
+    BASED_FORM,
     LANGUAGE,
     LANGUAGE_FORM,
     LINES,
@@ -27,6 +29,9 @@ from nczip.container import (
     wrapped,
 )
 from nczip.errors import MemoryLimitError, NczipError, NewerVersionError
+
+if TYPE_CHECKING:
+    from nczip.base import Base
 
 Direction = Literal["compress", "decompress"]
 
@@ -59,6 +64,7 @@ class Plan:
     threads: int
     otherwise: Method | None = None  # for blocks that a language model has no use for
     transforms: bool = False  # whether text may lose its line ends first, and deflate streams be inflated
+    base: Base | None = None  # that methods name
 
     @property
     def methods(self) -> tuple[Method, ...]:
@@ -78,14 +84,39 @@ class Plan:
             return RAW_FORM
         if method.id == LANGUAGE:
             return LANGUAGE_FORM
-        level = OTHERWISE if method == self.otherwise else self.level
-        return level if method == default_method(level) else NAMED_FORM
+        default = default_method(self.level_of(method))
+        if method.id == BASED:
+            return BASED_FORM if inner_of(method) == default else NAMED_FORM
+        return self.level_of(method) if method == default else NAMED_FORM
+
+    def level_of(self, method: Method) -> int:
+        """The level that one of the methods belongs to."""
+        return OTHERWISE if method == self.otherwise else self.level
+
+    @property
+    def bases(self) -> tuple[Base, ...]:
+        """Those that methods name."""
+        return () if self.base is None else (self.base,)
 
     @property
     def memory(self) -> int:
         """Bytes that the process takes at most, about, to compress input of any length."""
-        one = max(block_memory(method, self.block_size, "compress", self.level) for method in self.methods)
-        return process_memory(self.method, self.block_size) + self.threads * one
+        return self.memory_around + self.threads * max(
+            block_memory(method, self.block_size, "compress", self.level, self._base_size)
+            for method in self.methods
+        )
+
+    @property
+    def memory_around(self) -> int:
+        """Bytes of that beside the blocks in flight."""
+        return max(
+            process_memory(method, self.block_size, "compress", self.level, self._base_size)
+            for method in self.methods
+        )
+
+    @property
+    def _base_size(self) -> int:
+        return 0 if self.base is None else len(self.base.content)
 
 
 def default_method(level: int, model: str | None = None) -> Method:
@@ -103,13 +134,17 @@ def default_method(level: int, model: str | None = None) -> Method:
     return _mixture(level, 0)
 
 
-def usual_methods() -> list[tuple[Method, ...]]:
-    """The methods of frames that nothing limited, those with the default language model if it is there."""
+def usual_methods(bases: Sequence[Base] = ()) -> list[tuple[Method, ...]]:
+    """The methods of frames that nothing limited, those with the default language model if it is there.
+
+    Those with one of the bases come as well.
+    """
     methods: dict[tuple[Method, ...], None] = {}
     for level in LEVELS:
         with contextlib.suppress(NczipError):
             full = plan(level)
             methods |= dict.fromkeys((full.methods, replace(full, transforms=False).methods))
+            methods |= dict.fromkeys(plan(level, base=base).methods for base in bases)
     return list(methods)
 
 
@@ -117,6 +152,8 @@ def frame_methods(frame: Frame) -> tuple[Method, ...]:
     """The methods of a frame's blocks; the form of most solo frames names their only one."""
     if frame.methods:
         return frame.methods
+    if frame.form == BASED_FORM:
+        return (wrapped(BASED, frame.base, default_method(frame.level)),)
     return (Method(RAW) if frame.form == RAW_FORM else default_method(frame.form),)
 
 
@@ -134,6 +171,7 @@ def plan(
     level: int,
     *,
     model: str | None = None,
+    base: Base | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
@@ -154,12 +192,24 @@ def plan(
     size = block_size or default_block_size(level)
     method = default_method(level, model)
     otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
-    full = Plan(level, method, size, threads, otherwise, transforms=level in TRANSFORMING_LEVELS)
+    transforms = level in TRANSFORMING_LEVELS and base is None
+    full = _with_base(Plan(level, method, size, threads, otherwise, transforms, base))
     if memory is None:
         return full
     fitted = _fit(replace(full, threads=1), memory, shrink=block_size is None)
-    around = process_memory(fitted.method, fitted.block_size)
+    around = fitted.memory_around
     return replace(fitted, threads=max(1, min(threads, (memory - around) // (fitted.memory - around))))
+
+
+def _with_base(plan: Plan) -> Plan:
+    """The plan whose methods, all but those of language models, work with its base."""
+    if plan.base is None:
+        return plan
+    from nczip import base
+
+    if plan.otherwise is not None:
+        return replace(plan, otherwise=base.around(plan.otherwise, plan.base))
+    return replace(plan, method=base.around(plan.method, plan.base))
 
 
 def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
@@ -168,7 +218,7 @@ def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
         last = not shrink or size <= MIN_BLOCK
         plain = replace(full, block_size=size, transforms=False)
         plans = [replace(full, block_size=size), plain]
-        left = limit - process_memory(full.method, size)
+        left = limit - plain.memory_around
         tables_get_half = 7 * size <= left
         if last or tables_get_half:
             plans += _smaller(plain, max(1, left - 3 * size - BLOCK))
@@ -185,12 +235,15 @@ def _smaller(plan: Plan, tables: int) -> Iterator[Plan]:
     """Plans with smaller tables, of so many bytes if they can be, the best first."""
     if plan.method.id == MIXTURE:
         yield replace(plan, method=_mixture(plan.level, tables))
+    elif plan.method.id == BASED and innermost(plan.method).id == MIXTURE:
+        for bits in range(31, 19, -1):  # the tables that all blocks begin with count as well: try
+            yield _with_base(replace(plan, method=_mixture(plan.level, 1 << bits)))
     elif plan.method.id == LANGUAGE:
         from nczip import language
 
         otherwise = _mixture(OTHERWISE, tables)
         for method in language.smaller(plan.method):
-            yield replace(plan, method=method, otherwise=otherwise)
+            yield _with_base(replace(plan, method=method, otherwise=otherwise))
 
 
 def memory(level: int, threads: int, direction: Direction, block_size: int | None = None) -> int:
@@ -198,18 +251,26 @@ def memory(level: int, threads: int, direction: Direction, block_size: int | Non
     size = block_size or default_block_size(level)
     default = plan(level, block_size=size)
     one = max(block_memory(method, size, direction, level) for method in default.methods)
-    return process_memory(default.method, size) + threads * one
+    return process_memory(default.method, size, direction, level) + threads * one
 
 
-def decoding_memory(frame: Frame, threads: int = 1) -> int:
+def decoding_memory(frame: Frame, threads: int = 1, bases: Sequence[Base] = ()) -> int:
     """Bytes that the process takes at most, about, to decode a frame.
 
-    Raises NewerVersionError, and for a frame that may need a language model MissingModelError and
-    ModelFileError.
+    Raises NewerVersionError, MissingBaseError, and for a frame that may need a language model
+    MissingModelError and ModelFileError.
     """
-    size, methods = frame.max_block, frame_methods(frame)
-    one = max(block_memory(method, size, "decompress") for method in methods)
-    return max(process_memory(method, size) for method in methods) + threads * one
+    size = frame.max_block
+    around = one = 0
+    for method in frame_methods(frame):
+        base_size = 0
+        if method.id == BASED:
+            from nczip import base
+
+            base_size = len(base.find(bases, method)[0].content)
+        around = max(around, process_memory(method, size, base_size=base_size))
+        one = max(one, block_memory(method, size, "decompress", base_size=base_size))
+    return around + threads * one
 
 
 def together(method: Method, block_size: int, threads: int, memory: int | None) -> int:
@@ -219,7 +280,9 @@ def together(method: Method, block_size: int, threads: int, memory: int | None) 
     """
     from nczip import language
 
-    whole = TOGETHER_MEMORY if memory is None else memory - process_memory(method, block_size)
+    whole = TOGETHER_MEMORY
+    if memory is not None:
+        whole = memory - process_memory(method, block_size)
     count = MOST_TOGETHER
     while (
         count > 1 and 2 * block_size * count + language.memory(method, block_size, count) > whole // threads
@@ -228,8 +291,24 @@ def together(method: Method, block_size: int, threads: int, memory: int | None) 
     return count
 
 
-def process_memory(method: Method, block_size: int) -> int:
-    """Bytes that the process takes beside the blocks in flight; one more is being filled or emptied."""
+def process_memory(
+    method: Method,
+    block_size: int,
+    direction: Direction = "decompress",
+    level: int = 3,
+    base_size: int = 0,
+) -> int:
+    """Bytes that the process takes beside the blocks in flight; one more is being filled or emptied.
+
+    ``base_size``: bytes of the base that the method names, which counts with what is made of it.
+    """
+    if method.id == BASED:
+        inner = innermost(method)
+        return (
+            base_size
+            + _of_base(inner, block_size, direction, level, base_size)
+            + process_memory(inner, block_size, direction, level)
+        )
     method = innermost(method)
     if method.id == LANGUAGE:
         from nczip import language
@@ -239,32 +318,65 @@ def process_memory(method: Method, block_size: int) -> int:
     return PROCESS + (KNOWLEDGE if method.id == MIXTURE else 0) + block_size
 
 
-def block_memory(method: Method, raw_size: int, direction: Direction, level: int = 3) -> int:
+def block_memory(
+    method: Method, raw_size: int, direction: Direction, level: int = 3, base_size: int = 0
+) -> int:
     """Bytes for one block in flight: content, packed bytes, tables. ``level`` matters to zstd's compressor.
 
     A mixture needs the content twice and the packed bytes: its compressor where that is x86 code
-    (native/targets.hpp), its decompressor as the core has it and as it is given out. Raises
-    NewerVersionError for a configuration that this version does not know.
+    (native/targets.hpp), its decompressor as the core has it and as it is given out; and before it a copy of
+    the base, if there is one. Raises NewerVersionError for a configuration that this version does not know.
     """
     inner = inner_of(method)
     if inner is not None and method.id == LINES:  # the text with its line ends and without
         return 2 * raw_size + block_memory(inner, raw_size, direction, level)
-    if inner is not None:  # its contents are the inflated ones; the others come before and after it
+    if inner is not None and method.id == INFLATED:  # its contents are the inflated; others before and after
         from nczip import inflating
 
         most = inflating.most_inflated(raw_size, inner)
         return 2 * raw_size + inflating.MEMORY + block_memory(inner, most, direction, level)
-    contents = 3 if method.id == MIXTURE else 2
-    return contents * raw_size + BLOCK + _tables(method, raw_size, direction, level)
+    contents = 3 if innermost(method).id == MIXTURE else 2
+    return contents * raw_size + BLOCK + _tables(method, raw_size, direction, level, base_size)
 
 
-def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> int:
+def _of_base(inner: Method, raw_size: int, direction: Direction, level: int, base_size: int) -> int:
+    """Bytes of what is made of a base, once for all blocks."""
+    if inner.id == ZSTD:
+        if direction == "decompress":
+            return 0
+        from nczip.base import zstd_parameters
+
+        return int(zstd_parameters(level, base_size).estimated_compression_context_size())
+    from nczip import _core
+
+    return _mixture_tables(inner, raw_size, base_size) + _core.index_memory(base_size)
+
+
+def _mixture_tables(method: Method, raw_size: int, base_size: int | None = None) -> int:
+    from nczip import _core
+
+    try:
+        if base_size is not None:
+            raw_size = _core.primed_room(method.config, base_size, raw_size)
+        return _core.mixture_memory(method.config, raw_size)
+    except ValueError:
+        raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
+
+
+def _tables(method: Method, raw_size: int, direction: Direction, level: int, base_size: int) -> int:
     if method.id == RAW:
         return 0
     if method.id == PLANES:
         from nczip import _core
 
         return _core.PLANES_MEMORY
+    if method.id == BASED:
+        inner = innermost(method)
+        if inner.id == MIXTURE:
+            return base_size + _mixture_tables(inner, raw_size, base_size)
+        if direction == "decompress":
+            return _tables(inner, raw_size, direction, level, 0)
+        return _of_base(inner, raw_size, direction, level, base_size)  # tables may be copied
     if method.id == ZSTD:
         if direction == "decompress":
             return zstd_window(raw_size) + (512 << 10)  # and two of zstd's own blocks, tables
@@ -276,12 +388,7 @@ def _tables(method: Method, raw_size: int, direction: Direction, level: int) -> 
         from nczip import language
 
         return language.memory(method, raw_size)
-    from nczip import _core
-
-    try:
-        return _core.mixture_memory(method.config, raw_size)
-    except ValueError:
-        raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
+    return _mixture_tables(method, raw_size)
 
 
 def zstd_window(raw_size: int) -> int:

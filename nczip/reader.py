@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import archive, blocks, levels
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
+from nczip.base import BaseSources, all_given
 from nczip.blocks import Content
 from nczip.container import Frame, spoken
 from nczip.errors import CorruptError, MemoryLimitError, NczipError
@@ -27,11 +28,13 @@ class Reader(io.BufferedIOBase):
     """A binary file to read content from; frames that follow each other read as one.
 
     A block's content is handed out only after it matched its checksum, so an error (CorruptError,
-    TruncatedError, NewerVersionError, MemoryLimitError, FormatError, and of language models MissingModelError
-    and ModelFileError) comes after all the good content before it. With ``threads`` above 1, as many blocks
-    are read ahead and decoded side by side. Where the source can be sought, so can the Reader: a jump costs
-    one block. ``on_progress(raw, packed)`` is called in the caller's thread with the bytes decoded so far.
-    ``memory`` is bytes of the whole process: fewer threads if need be, else MemoryLimitError.
+    TruncatedError, NewerVersionError, MemoryLimitError, FormatError, MissingBaseError, and of language models
+    MissingModelError and ModelFileError) comes after all the good content before it. With ``threads`` above
+    1, as many blocks are read ahead and decoded side by side. Where the source can be sought, so can the
+    Reader: a jump costs one block. ``on_progress(raw, packed)`` is called in the caller's thread with the
+    bytes decoded so far. ``memory`` is bytes of the whole process: fewer threads if need be, else
+    MemoryLimitError. ``base`` is a Base, or bytes or the path of one, or several of them, of which archives
+    name what they need.
     """
 
     _is_open = False  # a failed __init__ leaves nothing to close
@@ -40,6 +43,7 @@ class Reader(io.BufferedIOBase):
         self,
         source: BinaryIO,
         *,
+        base: BaseSources | None = None,
         threads: int = 1,
         memory: int | None = None,
         on_progress: Progress | None = None,
@@ -47,6 +51,7 @@ class Reader(io.BufferedIOBase):
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
+        self._bases = all_given(base)
         self._file = source
         self._close_source = close_source
         self._source = FileSource(source)
@@ -272,7 +277,7 @@ class Reader(io.BufferedIOBase):
             except (NczipError, OSError) as error:
                 self._events = iter(())
                 wrong = error
-        self._pool.submit(partial(archive.unpack, starts, packed, self._place(first)))
+        self._pool.submit(partial(archive.unpack, starts, packed, self._place(first), self._bases))
         self._queue.extend(starts)
         if wrong is not None:
             self._queue.append(wrong)
@@ -288,10 +293,10 @@ class Reader(io.BufferedIOBase):
         """Checks what the frame's header asks for, and how many threads may run."""
         self._max_block = frame.max_block
         if self._memory is not None:
-            need = levels.decoding_memory(frame)
+            need = levels.decoding_memory(frame, bases=self._bases)
             if need > self._memory:
                 raise MemoryLimitError(f"decoding blocks of {frame.max_block} bytes", need, self._memory)
-            each = levels.decoding_memory(frame, 2) - need
+            each = levels.decoding_memory(frame, 2, self._bases) - need
             self._pool.threads = min(self._threads, 1 + (self._memory - need) // max(1, each))
 
     def _load_index(self) -> Index:

@@ -8,13 +8,14 @@ checksums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import BinaryIO
 
 from nczip import archive, blocks, container, levels
 from nczip.archive import FileSource
+from nczip.base import Base, BaseSources, all_given
 from nczip.container import BlockHead, Frame, Method, Trailer
 from nczip.errors import CorruptError, FormatError
 
@@ -36,19 +37,28 @@ class LostRange:
 
 
 def salvage(
-    source: BinaryIO, sink: BinaryIO, on_lost: Callable[[LostRange], None] | None = None
+    source: BinaryIO,
+    sink: BinaryIO,
+    on_lost: Callable[[LostRange], None] | None = None,
+    *,
+    base: BaseSources | None = None,
 ) -> list[LostRange]:
     """Writes the content of every intact block to ``sink``, in order, and returns what was lost.
 
     ``source`` must be one that can be sought. Lost ranges leave no gap in the sink. Raises FormatError if no
-    frame is found at all, NewerVersionError where a sound frame needs a newer nczip, and OSError.
+    frame is found at all, NewerVersionError where a sound frame needs a newer nczip, MissingBaseError where a
+    block needs a base that is none of ``base`` (as Reader takes it), and OSError.
     """
-    return _Salvage(FileSource(source), sink, on_lost).run()
+    return _Salvage(FileSource(source), sink, on_lost, all_given(base)).run()
 
 
 class _Salvage:
     def __init__(
-        self, source: FileSource, sink: BinaryIO, on_lost: Callable[[LostRange], None] | None
+        self,
+        source: FileSource,
+        sink: BinaryIO,
+        on_lost: Callable[[LostRange], None] | None,
+        bases: Sequence[Base],
     ) -> None:
         if source.size is None:
             raise ValueError("salvage needs an archive that can be sought")
@@ -56,6 +66,7 @@ class _Salvage:
         self._end = source.size
         self._sink = sink
         self._on_lost = on_lost
+        self._bases = bases
         self._lost: list[LostRange] = []
         self._raw_offset: int | None = 0
 
@@ -140,7 +151,7 @@ class _Salvage:
             return None
         trailer, _ = indexed
         self._lose(start, start + trailer.body_length - sum(trailer.block_lengths), 0)
-        tables = [(*methods, Method(container.RAW)) for methods in levels.usual_methods()]
+        tables = [(*methods, Method(container.RAW)) for methods in levels.usual_methods(self._bases)]
         return self._indexed(start, *indexed, tables, 0)
 
     def _indexed(
@@ -170,7 +181,8 @@ class _Salvage:
     def _write_block(self, method: Method, head: BlockHead) -> bool:
         """Decodes the block whose packed bytes come next; True if it is intact, and then written."""
         try:
-            raw = blocks.unpack(method, head, self._source.take(head.packed_size), lambda _raw, _packed: None)
+            packed = self._source.take(head.packed_size)
+            raw = blocks.unpack(method, head, packed, lambda _raw, _packed: None, bases=self._bases)
         except CorruptError:
             return False
         view = memoryview(raw)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast, overload
 
 from nczip import archive, levels
+from nczip.base import BaseSource, BaseSources, all_given
 from nczip.levels import DEFAULT_LEVEL
 from nczip.reader import Reader
 from nczip.workers import Progress
@@ -23,6 +24,7 @@ def compress(
     level: int = DEFAULT_LEVEL,
     *,
     model: str | None = None,
+    base: BaseSource | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
@@ -30,20 +32,30 @@ def compress(
     """An archive of ``data``. Sizes are bytes; ``memory`` bounds the process. Raises as Writer does.
 
     ``model`` is for levels 7 to 9: the name, hash or path of a language model; None is the default one.
+    ``base``: what the archive may build on, and decompressing will need: a Base, or bytes or the path of one.
+    Of many small pieces that share one, each should be given the same Base.
     """
     from nczip import _core
 
     sink = _core.Gathered(memoryview(data).nbytes)
     with Writer(
-        cast(BinaryIO, sink), level, model=model, threads=threads, memory=memory, block_size=block_size
+        cast(BinaryIO, sink),
+        level,
+        model=model,
+        base=base,
+        threads=threads,
+        memory=memory,
+        block_size=block_size,
     ) as writer:
         writer.write(data)
     return sink.finish()
 
 
-def decompress(data: Buffer, *, threads: int = 1, memory: int | None = None) -> bytes:
-    """The content of an archive, which may have several frames. Raises as Reader does."""
-    with Reader(archive.InMemory(data), threads=threads, memory=memory) as reader:
+def decompress(
+    data: Buffer, *, base: BaseSources | None = None, threads: int = 1, memory: int | None = None
+) -> bytes:
+    """The content of an archive, which may have several frames. ``base`` and errors are as for Reader."""
+    with Reader(archive.InMemory(data), base=base, threads=threads, memory=memory) as reader:
         return reader.read()
 
 
@@ -52,6 +64,7 @@ def open(
     file: File,
     mode: Literal["r", "rb"] = "rb",
     *,
+    base: BaseSources | None = None,
     threads: int = 1,
     memory: int | None = None,
     on_progress: Progress | None = None,
@@ -65,6 +78,7 @@ def open(
     *,
     level: int = DEFAULT_LEVEL,
     model: str | None = None,
+    base: BaseSource | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
@@ -78,6 +92,7 @@ def open(
     *,
     level: int = DEFAULT_LEVEL,
     model: str | None = None,
+    base: BaseSources | None = None,
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
@@ -90,17 +105,29 @@ def open(
     """
     if mode not in ("r", "rb", "w", "wb", "x", "xb"):
         raise ValueError(f"mode must be rb, wb or xb, not {mode!r}")
+    bases = all_given(base)
     if mode[0] != "r":
-        levels.plan(level, model=model, threads=threads, memory=memory, block_size=block_size)
+        if len(bases) > 1:
+            raise ValueError("an archive is made with one base")
+        own = bases[0] if bases else None
+        levels.plan(level, model=model, base=own, threads=threads, memory=memory, block_size=block_size)
     ours = isinstance(file, str | os.PathLike)
     binary = _opened(file, mode) if isinstance(file, str | os.PathLike) else file
     try:
         if mode[0] == "r":
-            return Reader(binary, threads=threads, memory=memory, on_progress=on_progress, close_source=ours)
+            return Reader(
+                binary,
+                base=bases,
+                threads=threads,
+                memory=memory,
+                on_progress=on_progress,
+                close_source=ours,
+            )
         return Writer(
             binary,
             level,
             model=model,
+            base=own,
             threads=threads,
             memory=memory,
             block_size=block_size,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from nczip.base import BaseSources
+
 _NUMPY = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "I32": "<i4", "U32": "<u4",
     "F32": "<f4", "I64": "<i8", "U64": "<u8", "F64": "<f8",
@@ -72,12 +74,16 @@ class Tensors(Mapping[str, "npt.NDArray[Any]"]):
 
 
 def open_tensors(
-    file: str | os.PathLike[str] | BinaryIO, *, threads: int = 1, memory: int | None = None
+    file: str | os.PathLike[str] | BinaryIO,
+    *,
+    base: BaseSources | None = None,
+    threads: int = 1,
+    memory: int | None = None,
 ) -> Tensors:
     """The tensors of an archive: a path, or a file that can be sought; the rest is as in Reader."""
     from nczip import stream
 
-    reader = stream.open(file, threads=threads, memory=memory)
+    reader = stream.open(file, base=base, threads=threads, memory=memory)
     try:
         return Tensors(reader)
     except BaseException:

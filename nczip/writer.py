@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import blocks, container, levels
+from nczip.base import BaseSource, given
 from nczip.blocks import Step
 from nczip.layout import Block, Hint, Layout, is_for_tensors
 from nczip.workers import OrderedPool, Progress
@@ -29,7 +30,8 @@ class Writer(io.BufferedIOBase):
 
     ``raw_size`` is the bytes taken so far and ``packed_size`` the bytes given to the sink. ``on_progress(raw,
     packed)`` is called in the caller's thread, many times a block at slow levels, with the bytes coded so
-    far. ``model`` is the name, hash or path of the language model of levels 7 to 9. Raises ValueError for a
+    far. ``model`` is the name, hash or path of the language model of levels 7 to 9. ``base`` is a Base,
+    or bytes or the path of one, that reading will need as well. Raises OSError, ValueError for a
     level or size that does not exist, MemoryLimitError if nothing fits ``memory`` (bytes of the whole
     process), MissingModelError and ModelFileError.
     """
@@ -42,13 +44,16 @@ class Writer(io.BufferedIOBase):
         level: int = levels.DEFAULT_LEVEL,
         *,
         model: str | None = None,
+        base: BaseSource | None = None,
         threads: int = 1,
         memory: int | None = None,
         block_size: int | None = None,
         on_progress: Progress | None = None,
         close_sink: bool = False,
     ) -> None:
-        self.plan = levels.plan(level, model=model, threads=threads, memory=memory, block_size=block_size)
+        self.plan = levels.plan(
+            level, model=model, base=given(base), threads=threads, memory=memory, block_size=block_size
+        )
         self._model = model
         self._memory = memory
         self._block_size = block_size
@@ -107,6 +112,7 @@ class Writer(io.BufferedIOBase):
                 self.plan = levels.plan(
                     self.plan.level,
                     model=self._model,
+                    base=self.plan.base,
                     threads=self.plan.threads,
                     memory=self._memory,
                     block_size=len(self._buffer),
@@ -238,7 +244,7 @@ class Writer(io.BufferedIOBase):
 def _pack_block(
     plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
 ) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.methods, plan.level, raw, step, hint)
+    packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases)
     position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
     return container.block_head(position, packed.raw_size, packed.data, packed.content_hash), packed
 
@@ -246,9 +252,9 @@ def _pack_block(
 def _pack_solo(
     plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
 ) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.methods, plan.level, raw, step, hint)
+    packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases)
     form = plan.solo_form(packed.method)
-    name = container.solo_name(form, packed.method)
+    name = container.solo_name(form, packed.method, plan.level_of(packed.method))
     if len(name) + len(packed.data) > packed.raw_size:  # the method's name made it no gain
         packed = blocks.stored(raw)
         form, name = container.RAW_FORM, b""

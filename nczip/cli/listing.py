@@ -1,7 +1,7 @@
 """``nczip -l``: what archives hold, read from their headers."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -19,8 +19,9 @@ _ROW = "{:>6}  {:>6}  {:>10}  {:>10}  {:>7}  {:>6}  {:<16}  {}"
 class Listing:
     """Prints one archive after another, and at the end their sum: as rows, or with -v in full."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, bases: Sequence[nczip.Base]) -> None:
         self._settings = settings
+        self._bases = bases
         self._rows = 0
         self._sums = [0, 0, 0, 0]
 
@@ -28,7 +29,7 @@ class Listing:
         """Reads and prints one archive. Raises as ``nczip.inspect`` does."""
         file, _ = open_source(source, self._settings)
         with file:
-            info = nczip.inspect(file)
+            info = nczip.inspect(file, base=self._bases)
         if self._settings.verbose:
             if self._rows:
                 click.echo()
@@ -38,7 +39,7 @@ class Listing:
                 click.echo(_ROW.format(*_HEADER))
             numbers = [len(info.frames), _blocks(info).total(), info.packed_size, info.raw_size]
             self._sums = [total + number for total, number in zip(self._sums, numbers, strict=True)]
-            methods = [model_name(one.model) if one.model else one.method for one in _all_blocks(info)]
+            methods = [_method(one) for one in _all_blocks(info)]
             click.echo(_row(numbers, " ".join(dict.fromkeys(methods)) or "raw", shown(source.name)))
         self._rows += 1
 
@@ -61,6 +62,11 @@ def _blocks(info: "nczip.ArchiveInfo") -> Counter[str]:
 
 def _all_blocks(info: "nczip.ArchiveInfo") -> Iterator["nczip.BlockInfo"]:
     return (block for frame in info.frames for block in frame.blocks)
+
+
+def _method(block: "nczip.BlockInfo") -> str:
+    name = model_name(block.model) if block.model else block.method
+    return name if block.base is None else f"{name}+{block.base}"
 
 
 def model_name(model: str) -> str:
@@ -100,10 +106,11 @@ def _describe(name: str, info: "nczip.ArchiveInfo") -> None:
         "Level": ", ".join(map(str, levels)),
         "Blocks": ", ".join(f"{count} {method}" for method, count in counts.items()),
         "Block size": f"{units.size(max(frame.max_block for frame in info.frames))} at most",
-        "Memory": "not known without the model"
+        "Memory": f"not known without the {'base' if info.bases else 'model'}"
         if need is None
         else f"{units.size(need)} to decode with one thread",
         "Model": "; ".join(models if info.models else ["none", *models]),
+        "Base": ", ".join(f"the file whose SHA-256 begins with {base}" for base in info.bases),
     }
     click.echo(f"{shown(name)}")
     for label, text in lines.items():

@@ -84,6 +84,18 @@ LEVEL = (
     Option("Level", "-m", "--model", metavar="NAME", type=str, help="language model of -7 to -9"),
 )
 
+BASE = (
+    Option(
+        "Input",
+        "--base",
+        "bases",
+        metavar="FILE",
+        type=str,
+        multiple=True,
+        help="build on FILE, which -d will need as well",
+    ),
+)
+
 OUTPUT = (
     switch("Output", "-c", "--stdout", "output", value="-", help="write to standard output"),
     Option("Output", "-o", "--output", metavar="FILE", type=str, help="write to FILE"),
@@ -188,6 +200,7 @@ class Settings:
     mode: str = "compress"
     level: int | None = None
     model: str | None = None
+    bases: tuple[str, ...] = ()
     output: str | None = None  # "-" is standard output
     output_dir: Path | None = None
     force: bool = False

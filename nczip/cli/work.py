@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -26,13 +26,14 @@ def run(files: tuple[str, ...], settings: Settings) -> int:
     """Does what ``settings`` say to each file, going on after an error; returns the exit status."""
     check(files, settings)
     console = Console(quiet=settings.quiet, verbose=settings.verbose)
+    bases = [nczip.Base(path) for path in settings.bases]  # once for all files, and before any is opened
     if settings.mode == "list":
-        listing = Listing(settings)
+        listing = Listing(settings, bases)
         _each(files, settings, console, listing.add)
         listing.finish()
     else:
         act = {"compress": compress, "decompress": decompress, "test": test}[settings.mode]
-        _each(files, settings, console, lambda source: act(source, settings, console))
+        _each(files, settings, console, lambda source: act(source, settings, bases, console))
     return console.status
 
 
@@ -52,6 +53,8 @@ def check(files: tuple[str, ...], settings: Settings) -> None:
         raise click.UsageError("--output-dir goes with neither -o nor -c")
     if settings.remove and settings.output == "-":
         raise click.UsageError("--rm goes with an output file, not with -c")
+    if len(settings.bases) > 1 and settings.mode == "compress":
+        raise click.UsageError("an archive is made with one --base")
     if settings.keep_going and settings.mode != "decompress":
         raise click.UsageError("--keep-going goes with -d")
     spoken = settings.mode == "compress" and level in levels.LANGUAGE_LEVELS
@@ -85,7 +88,7 @@ def _each(
             console.error(source.name, "not enough memory")
 
 
-def compress(source: Source, settings: Settings, console: Console) -> None:
+def compress(source: Source, settings: Settings, bases: Sequence[nczip.Base], console: Console) -> None:
     """Writes the archive of one input."""
     file, info = open_source(source, settings)
     with file, open_target(source, info, settings, console) as output:
@@ -96,6 +99,7 @@ def compress(source: Source, settings: Settings, console: Console) -> None:
                 "wb",
                 level=settings.level or levels.DEFAULT_LEVEL,
                 model=settings.model,
+                base=bases[0] if bases else None,
                 threads=_threads(settings),
                 memory=settings.memory,
                 block_size=settings.block_size,
@@ -113,14 +117,14 @@ def compress(source: Source, settings: Settings, console: Console) -> None:
         _remove(source, info)
 
 
-def decompress(source: Source, settings: Settings, console: Console) -> None:
+def decompress(source: Source, settings: Settings, bases: Sequence[nczip.Base], console: Console) -> None:
     """Writes the content of one archive, or under --keep-going what is intact of it."""
     file, info = open_source(source, settings)
     with file, open_target(source, info, settings, console) as output:
         if settings.keep_going:
-            intact = _salvage(file, cast(BinaryIO, output), source, console)
+            intact = _salvage(file, cast(BinaryIO, output), source, bases, console)
         else:
-            raw = _decode(file, output.write, source, settings, console)
+            raw = _decode(file, output.write, source, settings, bases, console)
             console.done(source.name, f"{units.size(raw)}, {shown(output.name)}")
             intact = True
         output.commit()
@@ -128,11 +132,11 @@ def decompress(source: Source, settings: Settings, console: Console) -> None:
         _remove(source, info)
 
 
-def test(source: Source, settings: Settings, console: Console) -> None:
+def test(source: Source, settings: Settings, bases: Sequence[nczip.Base], console: Console) -> None:
     """Decodes one archive and keeps nothing of it."""
     file, _ = open_source(source, settings)
     with file:
-        raw = _decode(file, len, source, settings, console)
+        raw = _decode(file, len, source, settings, bases, console)
     console.done(source.name, f"intact, {units.size(raw)}")
 
 
@@ -141,13 +145,19 @@ def _decode(
     write: Callable[[bytes], int],
     source: Source,
     settings: Settings,
+    bases: Sequence[nczip.Base],
     console: Console,
 ) -> int:
     """Gives the content to ``write``, piece by piece; returns its size."""
     with (
         console.progress(source.name, packed_size=_size(file)) as progress,
         nczip.open(
-            file, "rb", threads=_threads(settings), memory=settings.memory, on_progress=progress.update
+            file,
+            "rb",
+            base=bases,
+            threads=_threads(settings),
+            memory=settings.memory,
+            on_progress=progress.update,
         ) as reader,
     ):
         # Only the index knows how much it will be; where that is damaged, reading on says so better.
@@ -165,7 +175,9 @@ def _size(file: BinaryIO) -> int | None:
     return info.st_size - file.tell() if stat.S_ISREG(info.st_mode) else None
 
 
-def _salvage(file: BinaryIO, output: BinaryIO, source: Source, console: Console) -> bool:
+def _salvage(
+    file: BinaryIO, output: BinaryIO, source: Source, bases: Sequence[nczip.Base], console: Console
+) -> bool:
     """Writes what is intact and says what is lost; True if nothing is."""
     if not file.seekable():
         raise OSError("--keep-going needs a file that can be sought, not a pipe")
@@ -173,7 +185,7 @@ def _salvage(file: BinaryIO, output: BinaryIO, source: Source, console: Console)
     def report(lost: nczip.LostRange) -> None:
         console.lost(source.name, _loss_in_words(lost))
 
-    return not nczip.salvage(file, output, report)
+    return not nczip.salvage(file, output, report, base=bases)
 
 
 def _loss_in_words(lost: "nczip.LostRange") -> str:
@@ -192,6 +204,8 @@ def _plan_in_words(plan: levels.Plan) -> str:
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
     blocks = f"blocks of {units.size(plan.block_size)}"
     level = f"level {plan.level}"
+    if plan.base is not None:
+        level += f" with the base {plan.base.name.hex()}"
     if plan.method.id == LANGUAGE:
         from nczip import language
 

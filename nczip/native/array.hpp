@@ -21,10 +21,12 @@ class Array {
  public:
   Array() = default;
   explicit Array(size_t size) : size_(size) {
-    const size_t bytes = (size * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
-    data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes ? bytes : kAlignment));
-    if (!data_) throw std::bad_alloc();
+    const size_t bytes = allocate();
     std::memset(static_cast<void*>(data_), 0, bytes);
+  }
+  Array(const Array& other) : size_(other.size_) {
+    allocate();
+    if (size_) std::memcpy(static_cast<void*>(data_), other.data_, size_ * sizeof(T));
   }
   Array(size_t size, T value) : Array(size) {
     for (T& element : *this) element = value;
@@ -48,6 +50,14 @@ class Array {
   T* end() { return data_ + size_; }
 
  private:
+  // Takes memory for size_ values; its bytes, with those that fill the last line.
+  size_t allocate() {
+    const size_t bytes = (size_ * sizeof(T) + kAlignment - 1) / kAlignment * kAlignment;
+    data_ = static_cast<T*>(std::aligned_alloc(kAlignment, bytes ? bytes : kAlignment));
+    if (!data_) throw std::bad_alloc();
+    return bytes;
+  }
+
   T* data_ = nullptr;
   size_t size_ = 0;
 };

@@ -1,9 +1,11 @@
 // Python's view of the core: block encoder and decoder objects that work without the GIL.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -57,12 +59,55 @@ void unfold_knowledge(nb::handle knowledge, size_t folded) {
   }
 }
 
+// A mixture that reads a base. It does not change once it has read it all, and is then used by many threads.
+class PrimedMixture {
+ public:
+  PrimedMixture(nb::bytes config, nb::handle base, size_t room, nb::handle knowledge, std::optional<size_t> read)
+      : config_(static_cast<const char*>(config.data()), config.size()),
+        room_(room),
+        base_(base),
+        knowledge_(knowledge),
+        config_parsed_(parse_config(config, &knowledge_)) {
+    if (base_.size() > ncz::kMaxBlock) throw nb::value_error("a base has 2^28 bytes at most");
+    if (room < needed(0) || room > needed(ncz::kMaxBlock)) throw nb::value_error("no room of any block");
+    mixture_ = ncz::core().primed(config_parsed_, base_.data(), base_.size(), room, read);
+  }
+  bool advance(size_t bytes) {
+    nb::gil_scoped_release release;
+    return done_ = mixture_->advance(bytes);
+  }
+  // For a block, whose coder must not outlive this.
+  const ncz::PrimedMixture* for_block(nb::bytes config, size_t raw_size) const {
+    if (std::string(static_cast<const char*>(config.data()), config.size()) != config_ || needed(raw_size) != room_ ||
+        !done_)
+      throw nb::value_error("a mixture that was primed for other blocks");
+    return mixture_.get();
+  }
+
+ private:
+  size_t needed(size_t raw_size) const { return ncz::core().room(config_parsed_, base_.size(), raw_size); }
+
+  std::string config_;
+  size_t room_;
+  Buffer base_, knowledge_;
+  ncz::MixtureConfig config_parsed_;
+  std::unique_ptr<ncz::PrimedMixture> mixture_;
+  bool done_ = false;
+};
+
+// The argument that says what a block follows, None or a PrimedMixture.
+const ncz::PrimedMixture* primed_for(nb::handle primed, nb::bytes config, size_t raw_size) {
+  return primed.is_none() ? nullptr : nb::cast<const PrimedMixture&>(primed).for_block(config, raw_size);
+}
+
 class MixtureEncoder {
  public:
-  MixtureEncoder(nb::bytes config, nb::handle raw, nb::handle knowledge)
+  MixtureEncoder(nb::bytes config, nb::handle raw, nb::handle knowledge, nb::object primed)
       : raw_(raw),
         knowledge_(knowledge),
-        encoder_(ncz::core().encoder(parse_config(config, &knowledge_), raw_.data(), raw_.size())) {}
+        primed_(std::move(primed)),
+        encoder_(ncz::core().encoder(parse_config(config, &knowledge_), raw_.data(), raw_.size(),
+                                     primed_for(primed_, config, raw_.size()))) {}
   size_t advance(size_t bytes) {
     nb::gil_scoped_release release;
     return encoder_->advance(bytes);
@@ -85,16 +130,19 @@ class MixtureEncoder {
 
  private:
   Buffer raw_, knowledge_;
+  nb::object primed_;
   std::unique_ptr<ncz::BlockEncoder> encoder_;
 };
 
 class MixtureDecoder {
  public:
-  MixtureDecoder(nb::bytes config, size_t raw_size, nb::handle packed, nb::handle knowledge)
+  MixtureDecoder(nb::bytes config, size_t raw_size, nb::handle packed, nb::handle knowledge, nb::object primed)
       : packed_(packed),
         knowledge_(knowledge),
+        primed_(std::move(primed)),
         left_(raw_size),
-        decoder_(ncz::core().decoder(parse_config(config, &knowledge_), raw_size, packed_.data(), packed_.size())) {}
+        decoder_(ncz::core().decoder(parse_config(config, &knowledge_), raw_size, packed_.data(), packed_.size(),
+                                     primed_for(primed_, config, raw_size))) {}
   nb::bytes decode(size_t bytes) {
     bytes = std::min(bytes, left_);
     PyObject* out = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(bytes));
@@ -113,6 +161,7 @@ class MixtureDecoder {
 
  private:
   Buffer packed_, knowledge_;
+  nb::object primed_;
   size_t left_;
   std::unique_ptr<ncz::BlockDecoder> decoder_;
 };
@@ -153,13 +202,27 @@ NB_MODULE(_core, m) {
       [](nb::bytes config, size_t raw_size) { return ncz::core().memory(parse_config(config, nullptr), raw_size); },
       "config"_a, "raw_size"_a);
 
+  m.def(
+      "primed_room",
+      [](nb::bytes config, size_t base_size, size_t raw_size) {
+        return ncz::core().room(parse_config(config, nullptr), base_size, raw_size);
+      },
+      "config"_a, "base_size"_a, "raw_size"_a);
+  m.def("index_memory", [](size_t base_size) { return ncz::core().index_memory(base_size); }, "base_size"_a);
+
+  nb::class_<PrimedMixture>(m, "PrimedMixture")
+      .def(nb::init<nb::bytes, nb::handle, size_t, nb::handle, std::optional<size_t>>(), "config"_a, "base"_a, "room"_a,
+           "knowledge"_a, "read"_a = nb::none())
+      .def("advance", &PrimedMixture::advance, "bytes"_a);
   nb::class_<MixtureEncoder>(m, "MixtureEncoder")
-      .def(nb::init<nb::bytes, nb::handle, nb::handle>(), "config"_a, "raw"_a, "knowledge"_a)
+      .def(nb::init<nb::bytes, nb::handle, nb::handle, nb::object>(), "config"_a, "raw"_a, "knowledge"_a,
+           "primed"_a = nb::none())
       .def("advance", &MixtureEncoder::advance, "bytes"_a)
       .def_prop_ro("packed_size", &MixtureEncoder::packed_size)
       .def("finish", &MixtureEncoder::finish)
       .def("weights", &MixtureEncoder::weights);
   nb::class_<MixtureDecoder>(m, "MixtureDecoder")
-      .def(nb::init<nb::bytes, size_t, nb::handle, nb::handle>(), "config"_a, "raw_size"_a, "packed"_a, "knowledge"_a)
+      .def(nb::init<nb::bytes, size_t, nb::handle, nb::handle, nb::object>(), "config"_a, "raw_size"_a, "packed"_a,
+           "knowledge"_a, "primed"_a = nb::none())
       .def("decode", &MixtureDecoder::decode, "bytes"_a);
 }

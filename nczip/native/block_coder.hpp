@@ -1,6 +1,6 @@
 // One block through the mixture and the range coder, in both directions.
 //
-// The first decision is whether the block is x86 code with absolute targets.
+// The first decision is whether the block is x86 code with absolute targets. A block may begin where a base ends.
 //
 // Where the longest match has lasted for kSureLength bytes, whole runs are coded as one decision: "the next bytes are
 // what the match expects". Long certain stretches (zeros, repeated files) cost next to nothing, in bits and in time.
@@ -19,6 +19,7 @@
 #include "isa.hpp"
 #include "mixture.hpp"
 #include "pages.hpp"
+#include "primed.hpp"
 #include "range_coder.hpp"
 #include "targets.hpp"
 
@@ -63,29 +64,30 @@ inline constexpr uint32_t kCode = 1u << 16;  // probability that a block is x86 
 template <int kLevel>
 class Encoder final : public BlockEncoder {
  public:
-  Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size)
-      : Encoder(config, raw, raw_size, Targets(raw_size)) {}
+  // primed: what has read the base, or null.
+  Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size, const Primed<kLevel>* primed)
+      : Encoder(config, raw, raw_size, primed, Targets(raw_size)) {}
 
   size_t advance(size_t bytes) override {
     const FpEnvironment ieee;
-    const size_t target = mixture_.position() + std::min(bytes, raw_size_ - mixture_.position());
+    const size_t target = mixture_.position() + std::min(bytes, end_ - mixture_.position());
     for (size_t at; (at = mixture_.position()) < target;) {
       const auto match = mixture_.sure_match(Runs::kSureLength);
-      if (const size_t run = runs_.ask(match.has_value(), raw_size_ - at)) {
-        const bool yes = std::memcmp(raw_ + at, raw_ + *match, run) == 0;
+      if (const size_t run = runs_.ask(match.has_value(), end_ - at)) {
+        const bool yes = std::memcmp(history_ + at, history_ + *match, run) == 0;
         coder_.encode_bit(yes, runs_.probability());
         runs_.answer(yes);
         if (yes) mixture_.skip(run);
         continue;
       }
-      const uint8_t byte = raw_[at];
+      const uint8_t byte = history_[at];
       for (int i = 7; i >= 0; --i) {
         const int bit = byte >> i & 1;
         coder_.encode_bit(bit, mixture_.predict());
         mixture_.update(bit);
       }
     }
-    return mixture_.position();
+    return mixture_.position() - start_;
   }
   size_t packed_size() const override { return coder_.words() * 4; }
   Packed finish() override {
@@ -97,21 +99,25 @@ class Encoder final : public BlockEncoder {
   }
 
  private:
-  Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size, const Targets& targets)
-      : code_(targets.pay(raw) ? raw_size : 0),
-        raw_(code_.size() ? code_.data() : raw),
-        raw_size_(raw_size),
-        mixture_(raw_, raw_size, config.table_bits, config.knowledge) {
-    if (code_.size()) {
-      std::memcpy(code_.data(), raw, raw_size);
-      targets.make_absolute(code_.data());
-    }
-    coder_.encode_bit(code_.size() > 0, kCode);
+  // What a base has is code with distances, which come again where both have the same functions.
+  Encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size, const Primed<kLevel>* primed,
+          const Targets& targets)
+      : is_code_(!primed && targets.pay(raw)),
+        start_(primed ? primed->size() : 0),
+        end_(start_ + raw_size),
+        own_(primed || is_code_ ? end_ : 0),
+        history_(own_.size() ? own_.data() : raw),
+        mixture_(primed ? Mixture<kLevel>(primed->mixture(), primed->copy_base(own_.data()))
+                        : Mixture<kLevel>(history_, raw_size, config.table_bits, config.knowledge)) {
+    if (own_.size()) std::memcpy(own_.data() + start_, raw, raw_size);
+    if (is_code_) targets.make_absolute(own_.data());
+    coder_.encode_bit(is_code_, kCode);
   }
 
-  Array<uint8_t> code_;  // what is coded instead of the content; empty: nothing
-  const uint8_t* raw_;
-  size_t raw_size_;
+  bool is_code_;
+  size_t start_, end_;  // of the block in the history
+  Array<uint8_t> own_;  // the history, where the content alone is not it
+  const uint8_t* history_;
   Mixture<kLevel> mixture_;
   RangeEncoder coder_;
   Runs runs_;
@@ -120,27 +126,31 @@ class Encoder final : public BlockEncoder {
 template <int kLevel>
 class Decoder final : public BlockDecoder {
  public:
-  Decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed, size_t packed_size)
-      : raw_size_(raw_size),
-        raw_(raw_size),
-        mixture_(raw_.data(), raw_size, config.table_bits, config.knowledge),
+  // primed: what has read the base, or null.
+  Decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed, size_t packed_size,
+          const Primed<kLevel>* primed)
+      : start_(primed ? primed->size() : 0),
+        end_(start_ + raw_size),
+        history_(end_),
+        mixture_(primed ? Mixture<kLevel>(primed->mixture(), primed->copy_base(history_.data()))
+                        : Mixture<kLevel>(history_.data(), raw_size, config.table_bits, config.knowledge)),
         coder_(packed, packed_size),
         targets_(raw_size),
         is_code_(coder_.decode_bit(kCode)) {}
 
   size_t decode(uint8_t* out, size_t bytes) override {
     const FpEnvironment ieee;
-    bytes = std::min(bytes, raw_size_ - given_);
-    uint8_t* const raw = raw_.data();
-    const size_t end = std::min(given_ + bytes + (is_code_ ? Targets::kReach : 0), raw_size_);
+    bytes = std::min(bytes, end_ - start_ - given_);
+    uint8_t* const history = history_.data();
+    const size_t end = std::min(start_ + given_ + bytes + (is_code_ ? Targets::kReach : 0), end_);
     for (size_t at; (at = mixture_.position()) < end;) {
       if (coder_.ran_out()) return 0;
       const auto match = mixture_.sure_match(Runs::kSureLength);
-      if (const size_t run = runs_.ask(match.has_value(), raw_size_ - at)) {
+      if (const size_t run = runs_.ask(match.has_value(), end_ - at)) {
         const bool yes = coder_.decode_bit(runs_.probability());
         runs_.answer(yes);
         if (yes) {
-          copy_match(raw + at, raw + *match, run);
+          copy_match(history + at, history + *match, run);
           mixture_.skip(run);
         }
         continue;
@@ -149,14 +159,14 @@ class Decoder final : public BlockDecoder {
       for (int i = 7; i >= 0; --i) {
         const int bit = coder_.decode_bit(mixture_.predict());
         byte = byte * 2 + static_cast<uint32_t>(bit);
-        if (i == 0) raw[at] = static_cast<uint8_t>(byte);  // the mixture looks at it when the byte is complete
+        if (i == 0) history[at] = static_cast<uint8_t>(byte);  // the mixture looks at it when the byte is complete
         mixture_.update(bit);
       }
     }
     if (is_code_)
-      targets_.restore(raw, given_, given_ + bytes, out);
+      targets_.restore(history + start_, given_, given_ + bytes, out);
     else
-      std::memcpy(out, raw + given_, bytes);
+      std::memcpy(out, history + start_ + given_, bytes);
     given_ += bytes;
     return bytes;
   }
@@ -172,8 +182,8 @@ class Decoder final : public BlockDecoder {
     }
   }
 
-  size_t raw_size_, given_ = 0;
-  Pages raw_;
+  size_t start_, end_, given_ = 0;  // of the block in the history; bytes given out
+  Pages history_;
   Mixture<kLevel> mixture_;
   RangeDecoder coder_;
   Targets targets_;

@@ -21,6 +21,11 @@ class HashSlots {
   // bytes: a power of two >= 64. known: the lines that every block starts with.
   HashSlots(size_t bytes, const BitHistory* known) : pages_(bytes), mask_(bytes / kLine - 1), known_(known) {}
 
+  // Where the copy of a table has what stands at `place` in the table that it was copied from.
+  BitHistory* moved(const HashSlots& from, const BitHistory* place) const {
+    return reinterpret_cast<BitHistory*>(pages_.data()) + (place - reinterpret_cast<const BitHistory*>(from.pages_.data()));
+  }
+
   // What tells the contexts of a line apart; 0: an empty slot.
   static uint8_t check_of(uint32_t hash) { return static_cast<uint8_t>((hash * 0x9E3779B1u) >> 24) | 1; }
 

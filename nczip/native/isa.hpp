@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "language_model.hpp"
 
@@ -26,6 +27,13 @@ struct MixtureConfig {
 struct Packed {
   const uint8_t* data;
   size_t size;
+};
+
+// A mixture that reads a base, for blocks that begin where it ends. They look into it as long as they are coded.
+class PrimedMixture {
+ public:
+  virtual ~PrimedMixture() = default;
+  virtual bool advance(size_t bytes) = 0;  // reads about so many more; whether that was all
 };
 
 // One block being coded. The same object for both directions would hide which calls are legal, so there are two.
@@ -71,9 +79,17 @@ class BlocksDecoder {
 
 struct Core {
   const char* name;
-  std::unique_ptr<BlockEncoder> (*encoder)(MixtureConfig, const uint8_t* raw, size_t raw_size);
-  std::unique_ptr<BlockDecoder> (*decoder)(MixtureConfig, size_t raw_size, const uint8_t* packed, size_t packed_size);
+  // primed: with the same configuration and room for the block, all of its base read; or null.
+  std::unique_ptr<BlockEncoder> (*encoder)(MixtureConfig, const uint8_t* raw, size_t raw_size, const PrimedMixture*);
+  std::unique_ptr<BlockDecoder> (*decoder)(MixtureConfig, size_t raw_size, const uint8_t* packed, size_t packed_size,
+                                           const PrimedMixture*);
   size_t (*memory)(MixtureConfig, size_t raw_size);
+  // read: bytes at the base's end that are read, for tests.
+  std::unique_ptr<PrimedMixture> (*primed)(MixtureConfig, const uint8_t* base, size_t base_size, size_t room,
+                                           std::optional<size_t> read);
+  // Bytes that tables are made for where a block follows a base, and bytes of memory that looking into the base takes.
+  size_t (*room)(MixtureConfig, size_t base_size, size_t raw_size);
+  size_t (*index_memory)(size_t base_size);
   std::unique_ptr<BlockEncoder> (*language_encoder)(const LanguageModel&, LanguageConfig, const uint8_t* raw,
                                                     size_t raw_size, const uint32_t* tokens, size_t count);
   std::unique_ptr<BlocksDecoder> (*language_decoder)(const LanguageModel&, LanguageConfig, const PackedBlock*,

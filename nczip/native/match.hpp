@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "array.hpp"
+#include "base_index.hpp"
 #include "counters.hpp"
 #include "hashing.hpp"
 
@@ -36,8 +37,8 @@ class MatchModel {
   }
 
   // After history[pos - 1] has become known. Records of binary data are often alike but for some bytes, so a match goes
-  // on behind one that differs; in text only a long one is worth that.
-  void update_byte(const uint8_t* history, size_t pos, bool binary) {
+  // on behind one that differs; in text only a long one is worth that. base: where strings of a base stand, or null.
+  void update_byte(const uint8_t* history, size_t pos, bool binary, const BaseIndex* base) {
     if (length_ && history[pointer_] == history[pos - 1]) {
       length_ = length_ < kMaxLength ? length_ + 1 : kMaxLength;
       ++pointer_;
@@ -52,17 +53,12 @@ class MatchModel {
       uint32_t hash = 0;
       for (uint32_t i = 1; i <= min_length_; ++i) hash = hash_step(hash, history[pos - i]);
       uint32_t& entry = table_[hash >> shift_];
-      if (length_ < min_length_ && entry) {
-        uint32_t length = 0;
-        while (length < kMaxVerified && length < entry && history[entry - 1 - length] == history[pos - 1 - length])
-          ++length;
-        if (length >= min_length_) {
-          if (!length_ || entry != pointer_) misses_ = 0;
-          length_ = length;
-          pointer_ = entry;
-        }
-      }
+      if (length_ < min_length_) consider(history, pos, entry, min_length_);
       entry = static_cast<uint32_t>(pos);
+    }
+    if (base && length_ < BaseIndex::kWindow) {
+      const uint32_t entry = base->find(history, pos);
+      if (entry < pos) consider(history, pos, entry, BaseIndex::kWindow);  // the base itself is read once, too
     }
     bucket_ = length_ < 16 ? length_ : length_ < 32 ? 12 + length_ / 4 : length_ < 64 ? 16 + length_ / 8
               : length_ < 400 ? 23 + length_ / 64 : 31;
@@ -96,6 +92,15 @@ class MatchModel {
   uint32_t pointer() const { return pointer_; }  // the position in history of the expected byte
 
  private:
+  // Follows what stands before `entry` (0: nothing), if the last `least` bytes or more are the same there.
+  void consider(const uint8_t* history, size_t pos, uint32_t entry, uint32_t least) {
+    uint32_t length = 0;
+    while (length < kMaxVerified && length < entry && history[entry - 1 - length] == history[pos - 1 - length]) ++length;
+    if (length < least) return;
+    if (!length_ || entry != pointer_) misses_ = 0;
+    length_ = length;
+    pointer_ = entry;
+  }
   int count_miss() {
     misses_ = (misses_ << 1 | 1) & 0xffff;
     return std::popcount(misses_);

@@ -41,6 +41,21 @@ struct Opinion {
   int depth;  // bytes of the token so far
 };
 
+// A large value on the heap that is copied with what holds it.
+template <typename T>
+class Boxed {
+ public:
+  explicit Boxed(int argument) : value_(std::make_unique<T>(argument)) {}
+  Boxed(const Boxed& other) : value_(std::make_unique<T>(*other.value_)) {}
+  T* operator->() { return value_.get(); }
+
+ private:
+  std::unique_ptr<T> value_;
+};
+struct Nothing {
+  explicit Nothing(int) {}
+};
+
 template <int kLevel>
 class Mixture {
   using P = Parts<kLevel>;
@@ -69,19 +84,30 @@ class Mixture {
 
  public:
   // history: where the block's bytes stand once they are known; it must outlive the mixture.
-  // knowledge: what every block starts with, Core::knowledge_size bytes.
-  Mixture(const uint8_t* history, size_t raw_size, int table_bits, const uint8_t* knowledge)
-      : past_(history, kAll),
+  // knowledge: what every block starts with, Core::knowledge_size bytes. start: bytes of the history that count as known
+  // without having been read. base: where their strings stand, or null; it must outlive the mixture.
+  Mixture(const uint8_t* history, size_t raw_size, int table_bits, const uint8_t* knowledge, size_t start = 0,
+          const BaseIndex* base = nullptr)
+      : past_(history, kAll, start),
+        base_(base),
         slots_(slot_bytes(raw_size, table_bits), reinterpret_cast<const BitHistory*>(knowledge)),
         order1_(size_t{1} << 16),
         pixels_(size_t{P::pixels} << kPixelBits),
+        ssm_(row_bits(raw_size, table_bits)),
         mixer_(P::selectors, initial_weights(knowledge).data()) {
     for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size, table_bits));
     for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size, table_bits), Counter{});
     for (Apm& apm : apms_) apm.start(apm_bits(raw_size));
     direct_shift_ = 32 - direct_bits(raw_size, table_bits);
-    if constexpr (P::ssm) ssm_ = std::make_unique<Ssm>(row_bits(raw_size, table_bits));
     begin_byte();
+  }
+
+  // A copy that goes on from the end of a byte with a history of its own, which begins with the same bytes.
+  Mixture(const Mixture& other, const uint8_t* history) : Mixture(other) {
+    past_.history = history;
+    for (int i = 0; i < kHashed; ++i) state_[i] = slot_[i] = slots_.moved(other.slots_, other.slot_[i]);
+    find_direct();
+    if constexpr (P::ssm) walk_.emplace(kBytes, sums_);
   }
 
   // Where the weights of this level's mixer stand in the knowledge, and where they end; 2 bytes each.
@@ -226,6 +252,7 @@ class Mixture {
  private:
   template <int kOther>
   friend class Mixture;
+  Mixture(const Mixture&) = default;
 
   // A level with a language model starts from the weights of its base, which count for less: the model speaks too.
   static Array<int16_t> initial_weights(const uint8_t* knowledge) {
@@ -308,7 +335,8 @@ class Mixture {
   }
   void update_matches() {
     if (past_.pos > 0)
-      for (MatchModel& match : matches_) match.update_byte(past_.history, past_.pos, past_.binary);
+      for (MatchModel& match : matches_)
+        match.update_byte(past_.history, past_.pos, past_.binary, &match == &matches_[0] ? base_ : nullptr);
   }
   void prefetch_low_nibble() const {  // both lines that the next bit can lead to
     for (int i = 0; i < kHashed; ++i)
@@ -408,13 +436,14 @@ class Mixture {
   }
 
   Structure past_;
+  const BaseIndex* base_;
   HashSlots slots_;
   std::array<HistoryMap, kHistoried> maps_;
   BitHistory order0_[256] = {};
   Array<BitHistory> order1_, pixels_;
   std::array<Array<Counter>, P::direct> direct_;
   std::array<MatchModel, P::matches> matches_;
-  std::unique_ptr<Ssm> ssm_;
+  std::conditional_t<P::ssm, Boxed<Ssm>, Nothing> ssm_;
   uint32_t sums_[257];
   std::optional<Walk<const uint32_t*>> walk_;
   Mixer mixer_;

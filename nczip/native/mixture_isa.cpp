@@ -19,19 +19,33 @@ auto at_level(uint8_t level, Visit visit) {
   }
 }
 
-std::unique_ptr<BlockEncoder> encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size) {
+std::unique_ptr<BlockEncoder> encoder(MixtureConfig config, const uint8_t* raw, size_t raw_size,
+                                      const PrimedMixture* primed) {
   const FpEnvironment ieee;
   return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockEncoder> {
-    return std::make_unique<Encoder<kLevel>>(config, raw, raw_size);
+    return std::make_unique<Encoder<kLevel>>(config, raw, raw_size, static_cast<const Primed<kLevel>*>(primed));
   });
 }
 
 std::unique_ptr<BlockDecoder> decoder(MixtureConfig config, size_t raw_size, const uint8_t* packed,
-                                      size_t packed_size) {
+                                      size_t packed_size, const PrimedMixture* primed) {
   const FpEnvironment ieee;
   return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<BlockDecoder> {
-    return std::make_unique<Decoder<kLevel>>(config, raw_size, packed, packed_size);
+    return std::make_unique<Decoder<kLevel>>(config, raw_size, packed, packed_size,
+                                             static_cast<const Primed<kLevel>*>(primed));
   });
+}
+
+std::unique_ptr<PrimedMixture> primed(MixtureConfig config, const uint8_t* base, size_t base_size, size_t room,
+                                      std::optional<size_t> read) {
+  const FpEnvironment ieee;
+  return at_level(config.level, [&]<int kLevel>() -> std::unique_ptr<PrimedMixture> {
+    return std::make_unique<Primed<kLevel>>(config, base, base_size, room, read.value_or(Primed<kLevel>::kRead));
+  });
+}
+
+size_t room(MixtureConfig config, size_t base_size, size_t raw_size) {
+  return at_level(config.level, [&]<int kLevel>() { return Primed<kLevel>::room(base_size, raw_size); });
 }
 
 size_t memory(MixtureConfig config, size_t raw_size) {
@@ -97,7 +111,8 @@ size_t pack_intervals(const uint32_t* intervals, size_t count, uint8_t* packed) 
 }  // namespace
 
 extern const Core kCore;
-const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, language_encoder,
-                    language_decoder, language_memory, logits, pack_intervals, Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
+const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, primed, room, BaseIndex::memory,
+                    language_encoder, language_decoder, language_memory, logits, pack_intervals,
+                    Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
 
 }  // namespace ncz::inline NCZ_ISA

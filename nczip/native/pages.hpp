@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <new>
 
 namespace ncz::inline NCZ_ISA {
@@ -24,7 +25,7 @@ class Pages {
 #endif
   }
   ~Pages() { munmap(base_, bytes_ + kPage); }
-  Pages(const Pages&) = delete;
+  Pages(const Pages& other) : Pages(other.bytes_) { std::memcpy(data_, other.data_, bytes_); }
   Pages& operator=(const Pages&) = delete;
   uint8_t* data() const { return data_; }
 

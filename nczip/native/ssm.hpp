@@ -183,8 +183,9 @@ class SelectiveModel {
 
   struct Rows {
     uint8_t byte[kLastBytes];
-    float* hashed[kContexts];
+    size_t hashed[kContexts];  // where they begin
   };
+  float* hashed_row(size_t begin) const { return reinterpret_cast<float*>(hashed_.data()) + begin; }
 
   // Uniform in [-1, 1) on multiples of 2^-23.
   float noise() {
@@ -222,8 +223,8 @@ class SelectiveModel {
       constexpr uint64_t kGolden = 0x9e3779b97f4a7c15;
       uint64_t hash = (contexts[k] | static_cast<uint64_t>(k + 1) << 56) * kGolden;
       hash = (hash ^ hash >> 32) * kGolden;
-      rows.hashed[k] = reinterpret_cast<float*>(hashed_.data()) + (hash >> (64 - row_bits_)) * kHashedRow;
-      for (int i = 0; i < kHashedRow; i += kLanes) __builtin_prefetch(rows.hashed[k] + i);
+      rows.hashed[k] = (hash >> (64 - row_bits_)) * kHashedRow;
+      for (int i = 0; i < kHashedRow; i += kLanes) __builtin_prefetch(hashed_row(rows.hashed[k]) + i);
     }
     return rows;
   }
@@ -235,7 +236,7 @@ class SelectiveModel {
       Vec total = load(last_byte_[0].values() + rows.byte[0] * kFirstGates + i);
       for (int k = 1; k < kLastBytes; ++k)
         total = total + load(last_byte_[k].values() + rows.byte[k] * kFirstGates + i);
-      for (int k = 0; k < kContexts; ++k) total = total + load(rows.hashed[k] + i);
+      for (int k = 0; k < kContexts; ++k) total = total + load(hashed_row(rows.hashed[k]) + i);
       store(gates + i, total);
     }
     first_.forward(t_);
@@ -305,7 +306,8 @@ class SelectiveModel {
       Vec total = broadcast(0.0f);
       for (int i = 0; i < kFirst; i += kLanes) total = total + load(g + i) * load(g + i);
       const float mean_square = sum(total) * (1.0f / kFirst);
-      for (float* const row : rows.hashed) {
+      for (const size_t begin : rows.hashed) {
+        float* const row = hashed_row(begin);
         float& square = row[kFirstGates + gate];
         square = square * kTableDecay + mean_square;
         const Vec rate = broadcast(kTableRate / std::sqrt(square + kTinySquare));

@@ -37,9 +37,9 @@ struct Structure {
   bool raster = false;                           // they are long as well, as the rows of a bitmap
   bool binary = false;                           // the last bytes don't look like text
 
-  // has_rows: `row` is kept.
-  explicit Structure(const uint8_t* bytes, bool has_rows = false)
-      : history(bytes), after2(65536), has_rows_(has_rows) {}
+  // has_rows: `row` is kept. start: bytes that are known at first.
+  explicit Structure(const uint8_t* bytes, bool has_rows = false, size_t start = 0)
+      : history(bytes), pos(start), after2(65536), has_rows_(has_rows) {}
 
   uint32_t back(size_t distance) const { return pos >= distance ? history[pos - distance] : 0; }
   uint32_t column() const { return static_cast<uint32_t>(pos) - line_start; }

@@ -79,27 +79,31 @@ class Runs:
             self.log2 = max(self.log2 - 2, SHORTEST)
 
 
-def questions(level: int, table_bits: int, raw_size: int) -> Generator[Question, bool, bytes]:
+def questions(
+    level: int, table_bits: int, raw_size: int, base: bytes | None, read: int | None
+) -> Generator[Question, bool, bytes]:
     """Asks about a block until all of it is known; returns its content."""
-    mixture, runs = Mixture(level, table_bits, raw_size), Runs()
+    mixture, runs = Mixture(level, table_bits, raw_size, base, read), Runs()
     history = mixture.past.history
+    start = len(history)
     is_code = yield Question(CODE, 0, is_code=True)
-    while len(history) < raw_size:
+    while len(history) < start + raw_size:
         longest = mixture.matches[0]
         if longest.length < SURE_LENGTH:
             runs.lost()
         elif not runs.blocked:
-            count = min(1 << runs.log2, raw_size - len(history))
+            count = min(1 << runs.log2, start + raw_size - len(history))
             run = repeated(history, longest.pointer, count)
-            yes = yield Question(runs.p1(), len(history), run=run)
+            yes = yield Question(runs.p1(), len(history) - start, run=run)
             runs.learn(yes)
             if yes:
                 mixture.skip(run)
             continue
         for bit_index in range(8):
-            bit = yield Question(mixture.predict(), len(history), bit_index)
+            bit = yield Question(mixture.predict(), len(history) - start, bit_index)
             mixture.update(int(bit))
-    return restore(bytes(history)) if is_code else bytes(history)
+    content = bytes(history[start:])
+    return restore(content) if is_code else content
 
 
 def repeated(history: bytearray, pointer: int, count: int) -> bytes:
@@ -108,12 +112,17 @@ def repeated(history: bytearray, pointer: int, count: int) -> bytes:
     return bytes(period * (count // len(period) + 1))[:count]
 
 
-def encode_block(level: int, table_bits: int, content: bytes) -> bytes:
-    """The packed bytes of a block."""
+def encode_block(
+    level: int, table_bits: int, content: bytes, base: bytes | None = None, read: int | None = None
+) -> bytes:
+    """The packed bytes of a block; one that follows a base does not count as code.
+
+    ``read``, for tests: how many bytes of the base are read.
+    """
     coder = RangeEncoder()
-    is_code = pay(content)
+    is_code = base is None and pay(content)
     coded = make_absolute(content) if is_code else content
-    asked = questions(level, table_bits, len(content))
+    asked = questions(level, table_bits, len(content), base, read)
     try:
         question = next(asked)
         while True:
@@ -124,9 +133,16 @@ def encode_block(level: int, table_bits: int, content: bytes) -> bytes:
         return coder.finish()
 
 
-def decode_block(level: int, table_bits: int, raw_size: int, coder: BitDecoder) -> bytes:
+def decode_block(
+    level: int,
+    table_bits: int,
+    raw_size: int,
+    coder: BitDecoder,
+    base: bytes | None = None,
+    read: int | None = None,
+) -> bytes:
     """The content of a block of ``raw_size`` bytes. ``coder`` reads the packed bytes."""
-    asked = questions(level, table_bits, raw_size)
+    asked = questions(level, table_bits, raw_size, base, read)
     try:
         question = next(asked)
         while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nczip.reference.base_index import WINDOW, BaseIndex
 from nczip.reference.counters import ONE, Counter, stretched
 from nczip.reference.hashing import hash_of
 
@@ -53,22 +54,27 @@ class MatchModel:
     def bucket(self) -> int:
         return bucket_of(self.length)
 
-    def learn(self, history: bytearray, binary: bool) -> None:
-        """The last byte of ``history``, all bytes so far, has become known."""
+    def learn(self, history: bytearray, binary: bool, base: BaseIndex | None) -> None:
+        """The last byte of ``history``, all so far, is known now. ``base``: where else this model looks."""
         position = len(history)
         if self.length:
             self.follow(right=history[self.pointer] == history[-1], binary=binary)
-        if position < self.min_length:
+        if position >= self.min_length:
+            key = hash_of(*reversed(history[-self.min_length :])) >> self.shift
+            if self.length < self.min_length and key in self.last:
+                self.consider(history, self.last[key], self.min_length)
+            self.last[key] = position
+        if base and self.length < WINDOW and base.find(history) < position:
+            self.consider(history, base.find(history), WINDOW)
+
+    def consider(self, history: bytearray, pointer: int, least: int) -> None:
+        """Follows what stands before ``pointer``, if ``least`` or more of the last bytes are the same."""
+        length = common_suffix(history, pointer)
+        if length < least:
             return
-        key = hash_of(*reversed(history[-self.min_length :])) >> self.shift
-        if self.length < self.min_length and key in self.last:
-            pointer = self.last[key]
-            length = common_suffix(history, pointer)
-            if length >= self.min_length:
-                if not self.length or pointer != self.pointer:
-                    self.misses = 0
-                self.pointer, self.length = pointer, length
-        self.last[key] = position
+        if not self.length or pointer != self.pointer:
+            self.misses = 0
+        self.pointer, self.length = pointer, length
 
     def follow(self, right: bool, binary: bool) -> None:
         """One byte on. ``right``: it was the expected one."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from nczip.reference.apm import Apm
 from nczip.reference.arithmetic import squash
+from nczip.reference.base_index import BaseIndex
 from nczip.reference.bit_history import EMPTY, Histories, after
 from nczip.reference.cdf import Walk
 from nczip.reference.contexts import (
@@ -34,16 +35,33 @@ LEAST = np.float32(4)  # least probability given to the coder, in 2^-24
 RATE_DECAY = np.float32(0.99998)  # of the mixer's learning rate, a bit
 BINARY_RATE = np.float32(2)  # times that rate in binary data without regular records
 BIAS = 0.5  # the last input
+READ = {4: 2 << 20, 5: 2 << 20, 6: 512 << 10}  # bytes at the end of a base
 BYTES = [bytes([value]) for value in range(256)]  # the vocabulary of the SSM
 
 
 class Mixture:
-    """``raw_size``: bytes in the block; ``table_bits``: log2 of the most bytes that the hash table takes."""
+    """``raw_size``: bytes in the block; ``table_bits``: log2 of the most bytes that the hash table takes.
 
-    def __init__(self, level: int, table_bits: int, raw_size: int) -> None:
+    ``base``: what the block follows, None for nothing. Its last ``read`` bytes are read first.
+    """
+
+    def __init__(
+        self,
+        level: int,
+        table_bits: int,
+        raw_size: int,
+        base: bytes | None = None,
+        read: int | None = None,
+    ) -> None:
         self.level = level
         self.parts = parts = PARTS[level]
-        self.past = Structure()
+        self.base, passed = None, b""
+        if base is not None:
+            self.base = BaseIndex(base)
+            passed = base[: max(0, len(base) - (READ[level] if read is None else read))]
+            seen = min(len(base), READ[level])
+            raw_size = 1 << (seen + raw_size - 1).bit_length()
+        self.past = Structure(passed)
         self.slots = HashSlots(slot_bytes(raw_size, table_bits, parts.slot_share), known_lines())
         self.order0 = Histories()
         self.order1 = Histories()
@@ -62,6 +80,10 @@ class Mixture:
         self.mixed = np.float32(0.5)
         self.counters: list[Counter] = []  # those behind the prediction, in the order of the inputs
         self.begin_byte()
+        for byte in (base or b"")[len(passed) :]:
+            for place in range(7, -1, -1):
+                self.predict()
+                self.update(byte >> place & 1)
 
     def begin_byte(self) -> None:
         """All bytes so far are known: look up the contexts of the next one."""
@@ -69,7 +91,8 @@ class Mixture:
         self.bit_index = 0  # how many there are
         if self.past.position:
             for match in self.matches:
-                match.learn(self.past.history, self.past.binary)
+                base = self.base if match is self.matches[0] else None
+                match.learn(self.past.history, self.past.binary, base)
         self.tell_expected()
         self.hashes = byte_contexts(self.level, self.past)
         self.find_slots()

@@ -20,10 +20,13 @@ CLOSING = b">]})\n"
 
 
 class Structure:
-    """All numbers are below 2^32, and 0 at the start of a block."""
+    """All numbers are below 2^32, and 0 at the start of a block.
 
-    def __init__(self) -> None:
-        self.history = bytearray()
+    ``passed``: bytes that are known at first, of which nothing takes note.
+    """
+
+    def __init__(self, passed: bytes = b"") -> None:
+        self.history = bytearray(passed)
         self.word = 0  # hash of the letters of the current word, 0 outside words
         self.words_before = [0, 0, 0]  # hashes of the words before, the latest first
         self.classes = 0  # two bits a byte, the latest lowest: letter, digit, space, other

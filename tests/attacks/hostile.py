@@ -202,9 +202,9 @@ ATTACKS = [
     Attack(
         "reserved form",
         "a form that has no meaning yet",
-        solo(10, 3, 3, b"abc"),
+        solo(11, 3, 3, b"abc"),
         _newer,
-        "frame at byte 0: needs a newer nczip (form 10)",
+        "frame at byte 0: needs a newer nczip (form 11)",
     ),
     Attack(
         "unknown method, named",
@@ -443,6 +443,34 @@ ATTACKS = [
         GOOD[:20] + GOOD[20 + BLOCK : 20 + 2 * BLOCK] + GOOD[20 : 20 + BLOCK] + GOOD[20 + 2 * BLOCK :],
         _corrupt,
         "the content does not match the checksum of its whole frame",
+    ),
+    Attack(
+        "no room for a base",
+        "name half a base",
+        solo(10, 20, 3, b"\5ab"),
+        _corrupt,
+        "frame at byte 0: its header is damaged",
+    ),
+    Attack(
+        "level of a base",
+        "follow a base at a level that no form has",
+        solo(10, 20, 5, b"\7base"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (level 7)",
+    ),
+    Attack(
+        "a base of nobody",
+        "have something decoded without what it follows",
+        solo(10, 20, 9, b"\5baseABCD"),
+        nczip.MissingBaseError,
+        "needs the base whose SHA-256 begins with 62617365; give it with --base",
+    ),
+    Attack(
+        "a base within a base",
+        "wrap a method until the stack ends",
+        one_block(b"\1", b"\7\xff" + b"base\7" * 51, 20, 4, b"ABCD"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (method 7)",
     ),
     Attack(
         "footer of another length",

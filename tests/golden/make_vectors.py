@@ -81,6 +81,7 @@ LEVEL_6 = deflated(prose(3000), "e6204b1e165c9c940f4a")
 LEVEL_9 = deflated(prose(9000)[3000:] + bytes(range(200)) * 4, "e6204b1407e95178aa04")
 
 
+BASE = prose(2000) + noise(600)  # what both sides have
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "byte": b"n",
@@ -97,6 +98,8 @@ CONTENTS: dict[str, bytes] = {
     "wrapped": wrapped(b"\n"),
     "wrapped-crlf": wrapped(b"\r\n"),
     "several": prose(3000) + noise(1000) + prose(1500),
+    "record": prose(2300)[1700:] + noise(500)[300:],
+    "version": prose(1500) + b"What is new." + prose(2000)[1400:] + noise(600)[100:] + prose(2600)[2000:],
 }
 
 
@@ -177,6 +180,21 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "weights-2": ("weights", lambda: nczip.compress(CONTENTS["weights"], 2)),
     "weights-4": ("weights", lambda: nczip.compress(CONTENTS["weights"], 4)),
     "records-1": ("records", lambda: nczip.compress(CONTENTS["records"], 1, block_size=5000)),
+    # With a base: a record, and blocks of 512 bytes of a newer version.
+    **{
+        f"record-{level}": (
+            "record",
+            lambda level=level: nczip.compress(CONTENTS["record"], level, base=BASE),
+        )
+        for level in range(1, levels.OTHERWISE + 1)
+    },
+    **{
+        f"version-{level}": (
+            "version",
+            lambda level=level: nczip.compress(CONTENTS["version"], level, base=BASE, block_size=512),
+        )
+        for level in (2, 5)
+    },
     "several-1": ("several", lambda: _several(1)),
     "several-4": ("several", lambda: _several(4)),
     "several-7": ("several", lambda: _several(7)),
@@ -191,6 +209,7 @@ def main() -> None:
     os.environ["NCZIP_MODEL_DIR"] = str(speaking.MODELS)
     files = {NEXT / "content" / f"{name}.bin": content for name, content in CONTENTS.items()}
     files |= {path: path.read_bytes() for path in speaking.MODELS.iterdir()}
+    files[NEXT / "content" / "base.bin"] = BASE
     for name, (content, make) in VECTORS.items():
         archive = make()
         files[NEXT / f"{name}.ncz"] = archive

@@ -1,11 +1,13 @@
 """A decoder of NCZ1 written from formats/ncz1.md alone: no code of nczip, no hurry. Stored and zstd blocks.
 
-python tests/golden/second_reader.py < ARCHIVE > CONTENT
+python tests/golden/second_reader.py [BASE]... < ARCHIVE > CONTENT
 """
 
 from __future__ import annotations
 
+import hashlib
 import sys
+from pathlib import Path
 
 import xxhash
 import zstandard
@@ -38,7 +40,9 @@ def require(rule: bool, broken: str) -> None:
         raise RefusedError(broken)
 
 
-METHODS = (0, 1, 2, 3, 4, 6, 8)
+METHODS = (0, 1, 2, 3, 4, 6, 7, 8)
+# Methods around another: bytes of configuration before that one's number, and what it can be.
+WRAPPERS = {6: (0, (0, 1, 2, 3, 4)), 7: (4, (1, 2)), 8: (0, (2, 3))}
 NO_CONFIGURATION = (0, 1, 4)
 
 
@@ -70,15 +74,36 @@ class Bytes:
         return value
 
 
-def unpack(method: int, packed: bytes, raw_size: int) -> bytes:
+class MissingError(Exception):
+    """A block follows a base that is not there."""
+
+
+BASES: dict[bytes, bytes] = {}  # by their names
+
+
+def name_of(base: bytes) -> bytes:
+    return hashlib.sha256(base).digest()[:4]
+
+
+def unpack(method: int, packed: bytes, raw_size: int, configuration: bytes = b"") -> bytes:
     require(len(packed) <= raw_size, "packed size above raw size")
+    base = None
+    if method == 7:
+        if configuration[:4] not in BASES:
+            raise MissingError
+        base = zstandard.ZstdCompressionDict(
+            BASES[configuration[:4]][-(2**28) :], dict_type=zstandard.DICT_TYPE_RAWCONTENT
+        )
+        method = configuration[4]
     if method in (2, 3, 4, 6, 8):
         raise PredictedError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
         return packed
     window = max(1024, 1 << (raw_size - 1).bit_length())
-    decoder = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=window)
+    decoder = zstandard.ZstdDecompressor(
+        dict_data=base, format=zstandard.FORMAT_ZSTD1_MAGICLESS, max_window_size=window
+    )
     with decoder.stream_reader(packed) as reader:
         return bytes(reader.read(raw_size + 1))
 
@@ -91,18 +116,28 @@ def known(configuration: bytes) -> None:
     require(16 <= table_bits <= 26 and 6 <= window_bits <= 13, "newer: configuration")
 
 
-def most_content(method: int, configuration: bytes) -> int:
-    """Bytes of content in a block, by the innermost method; its configuration is checked."""
-    if method in (6, 8):
-        require(len(configuration) > 0, "newer: no inner method")
-        inner = configuration[0]
-        require(inner in METHODS and inner != method, "newer: inner method")
-        require(method == 6 or inner in (2, 3), "newer: inner method")
-        require(inner not in NO_CONFIGURATION or len(configuration) == 1, "newer: inner configuration")
-        return most_content(inner, configuration[1:])
+def named(method: int, configuration: bytes) -> None:
+    """What a table of methods or a frame of form 9 may say; of wrappers also what they are around."""
+    require(method in METHODS, "newer: method")
+    require(method not in NO_CONFIGURATION or not configuration, "newer: configuration")
+    if method in WRAPPERS:
+        own, inside = WRAPPERS[method]
+        require(len(configuration) > own and configuration[own] in inside, "newer: inner method")
+        named(configuration[own], configuration[own + 1 :])
+
+
+def innermost(method: int, configuration: bytes) -> int:
+    while method in WRAPPERS:
+        own, _ = WRAPPERS[method]
+        method, configuration = configuration[own], configuration[own + 1 :]
     if method == 3:
         known(configuration)
-    return 2**24 if method == 3 else 2**28
+    return method
+
+
+def most_content(method: int, configuration: bytes) -> int:
+    """Bytes of content in a block, by the innermost method; the configuration of method 3 is checked."""
+    return 2**24 if innermost(method, configuration) == 3 else 2**28
 
 
 def solo(source: Bytes, start: int, form: int) -> bytes:
@@ -111,9 +146,9 @@ def solo(source: Bytes, start: int, form: int) -> bytes:
     check, content_hash = source.u(4), source.u(4)
     packed = source.take(packed_size)
     require(check == crc32(covered + packed), "check of a solo frame")
-    require(1 <= form <= 9, "newer: form")
+    require(1 <= form <= 10, "newer: form")
     require(len(packed) <= raw_size, "packed size above raw size")
-    method = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0, 8: 3, 9: -1}[form]
+    method = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 2, 7: 0, 8: 3, 9: -1, 10: 7}[form]
     configuration = b""
     if form == 8:
         require(len(packed) >= 12, "no configuration")
@@ -123,17 +158,21 @@ def solo(source: Bytes, start: int, form: int) -> bytes:
         method, length = packed[0], packed[1]
         require(len(packed) >= 2 + length, "no configuration")
         configuration, packed = packed[2 : 2 + length], packed[2 + length :]
-        require(method in METHODS, "newer: method")
-        require(method not in NO_CONFIGURATION or not configuration, "newer: configuration")
+        named(method, configuration)
+    if form == 10:
+        require(len(packed) >= 5, "no level, or no name")
+        require(1 <= packed[0] <= 6, "newer: level")
+        method = 7
+        configuration, packed = packed[1:5] + bytes([1 if packed[0] < 4 else 2]), packed[5:]
     require(raw_size <= most_content(method, configuration), "raw size above the limit")
-    content = unpack(method, packed, raw_size)
+    content = unpack(method, packed, raw_size, configuration)
     require(len(content) == raw_size, "raw size")
     require(content_hash == xxh3(content) % 2**32, "content hash of a solo frame")
     return content
 
 
-def header(source: Bytes, start: int, version: int) -> tuple[list[int], int]:
-    """The method numbers, and the most content of a block."""
+def header(source: Bytes, start: int, version: int) -> tuple[list[tuple[int, bytes]], int]:
+    """The methods, and the most content of a block."""
     length = source.varint()
     require(length <= 65536, "header too long")
     fields = Bytes(source.take(length))
@@ -152,10 +191,9 @@ def header(source: Bytes, start: int, version: int) -> tuple[list[int], int]:
     require(values[1].varint() == 1, "newer: arithmetic")
     methods = []
     while values[3].at < len(values[3].data):
-        methods.append(values[3].u(1))
-        configuration = values[3].take(values[3].u(1))
-        require(methods[-1] in METHODS, "newer: method")
-        require(methods[-1] not in NO_CONFIGURATION or not configuration, "newer: configuration")
+        method = values[3].u(1)
+        methods.append((method, values[3].take(values[3].u(1))))
+        named(*methods[-1])
     most = values[5].varint()
     require(1 <= most <= 2**28 and bool(methods), "malformed header")
     return methods, most
@@ -172,13 +210,14 @@ def full(source: Bytes, start: int, version: int) -> bytes:
             break
         require(number <= len(methods), "method not in the table")
         raw_size, packed_size = source.varint(), source.varint()
-        largest = min(most, 2**24) if methods[number - 1] == 3 else most
+        method, configuration = methods[number - 1]
+        largest = min(most, most_content(method, configuration))
         require(1 <= raw_size <= largest, "raw size of a block")
         covered = source.data[block : source.at]
         check, content_hash = source.u(4), source.u(8)
         packed = source.take(packed_size)
         require(check == crc32(covered + packed), "check of a block")
-        raw = unpack(methods[number - 1], packed, raw_size)
+        raw = unpack(method, packed, raw_size, configuration)
         require(len(raw) == raw_size and content_hash == xxh3(raw), "content hash of a block")
         content += raw
         index.append((source.at - block, raw_size))
@@ -214,4 +253,5 @@ def decode(archive: bytes) -> bytes:
 
 
 if __name__ == "__main__":
+    BASES |= {name_of(base): base for base in (Path(word).read_bytes() for word in sys.argv[1:])}
     sys.stdout.buffer.write(decode(sys.stdin.buffer.read()))

@@ -107,7 +107,7 @@ def test_in_doubt_a_trial_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[tuple[int, int]] = []
 
     def pack_to(sizes: dict[int, int]) -> None:
-        def packed(method: Method, _level: int, piece: memoryview, _step: Step) -> bytes:
+        def packed(method: Method, _level: int, piece: memoryview, _bases: object, _step: Step) -> bytes:
             tried.append((method.id, len(piece)))
             return bytes(sizes[method.id])
 

@@ -77,7 +77,7 @@ class TestSolo:
         with pytest.raises(CorruptError):
             frame.solo.check_packed(b"pocked")
 
-    @pytest.mark.parametrize("first", [0x25, 0x10, 0x1A, 0x1E, 0xF7])
+    @pytest.mark.parametrize("first", [0x25, 0x10, 0x1B, 0x1E, 0xF7])
     def test_newer_is_told_from_damaged(self, first: int) -> None:
         covered = b"\x9cNZ" + bytes([first]) + b"\x03\x03"
         data = covered + zlib.crc32(covered + b"abc").to_bytes(4, "little") + HASH[:4] + b"abc"

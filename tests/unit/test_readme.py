@@ -25,9 +25,12 @@ def test_every_path_that_it_names_exists() -> None:
 
 
 def test_the_commands_that_it_shows_exist() -> None:
-    known = subprocess.run(
-        [sys.executable, "-m", "nczip", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    known = "".join(
+        subprocess.run(
+            [sys.executable, "-m", "nczip", *command, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for command in ((), ("train",))
+    )
     shown = re.findall(r"^(?:.*\| )?nczip (.*?)(?: {2,}|$)", README.read_text(encoding="utf-8"), re.MULTILINE)
     options = {word for line in shown for word in line.split() if word.startswith("-")}
     assert {"-d", "-6", "--rm", "-t"} <= options
