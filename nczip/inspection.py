@@ -166,7 +166,7 @@ def inspect(file: str | os.PathLike[str] | BinaryIO, *, base: BaseSources | None
 
 
 def method_name(method: Method) -> str:
-    """What listings call a method: a wrapper, then what it is around; that alone where it works with a base."""
+    """What listings call a method: a wrapper, then what it is around; that alone if it works with a base."""
     inner = inner_of(method)
     if method.id == BASED and inner is not None:
         return method_name(inner)
@@ -175,9 +175,7 @@ def method_name(method: Method) -> str:
 
 def _frame_info(offset: int, frame: Frame, bases: tuple[Base, ...]) -> FrameInfo:
     methods = levels.frame_methods(frame)
-    others = tuple(
-        method for method in methods if method.id != BASED and innermost(method).id != LANGUAGE
-    )
+    others = tuple(method for method in methods if method.id != BASED and innermost(method).id != LANGUAGE)
     return FrameInfo(
         version=MAJOR,
         form="full" if frame.form == FULL_FORM else "solo",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from nczip.container import (
-    INFLATED,
     BASED,
     BASED_FORM,
+    INFLATED,
     LANGUAGE,
     LANGUAGE_FORM,
     LINES,
