@@ -265,5 +265,6 @@ enums:
     2: mixture
     3: language
     4: planes
+    5: tensor
     6: inflated
     8: lines

@@ -253,3 +253,33 @@ class DeflateRebuilder:
         """The next stream; it may have ``most`` bytes."""
     def advance(self) -> bytes | None:
         """Goes on; the stream when it is whole. Raises ValueError if the recipe is damaged."""
+
+class TensorEncoder:
+    """Codes one block of numbers by method 5: ``kind`` as formats/tensor.md numbers them, ``phase`` bytes
+    before the first unit, ``row`` elements or 0. Raises ValueError for one of these that does not exist.
+    """
+
+    def __init__(self, raw: Buffer, kind: int, phase: int, row: int) -> None: ...
+    def advance(self, bytes: int) -> int:
+        """Codes ``bytes`` more, to the end of a unit; returns the bytes of the block done."""
+    @property
+    def packed_size(self) -> int:
+        """Bytes written so far."""
+    def finish(self) -> bytes:
+        """The packed block. Call once, after ``advance`` has reached the end."""
+
+class TensorDecoder:
+    """Decodes one block of method 5. Raises ValueError for what no encoder wrote."""
+
+    def __init__(self, packed: Buffer, raw_size: int) -> None: ...
+    def decode(self, bytes: int) -> bytes:
+        """The next ``bytes``, to the end of a unit. Raises ValueError when the packed bytes have ended."""
+
+def tensor_quants(raw: Buffer) -> tuple[int, int]:
+    """Which of GGUF's quantised blocks a block consists of, and its phase, by a sample; kind -1 if none."""
+
+def tensor_row(raw: Buffer, kind: int, phase: int) -> int:
+    """How many elements make a row, by how sizes agree from row to row; 0 if nothing shows."""
+
+def tensor_memory(raw_size: int) -> int:
+    """Bytes that coding a block of ``raw_size`` bytes takes beyond content and packed bytes, either way."""

@@ -22,6 +22,7 @@ from nczip.container import (
     PIECE,
     PLANES,
     RAW,
+    TENSOR,
     ZSTD,
     BlockHead,
     Method,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from nczip.base import Base
     from nczip.layout import Hint
     from nczip.lines import Unwrapped
+    from nczip.tensors import Elements
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -103,7 +105,7 @@ def pack(
         best, data, is_sure = _pack_inflated(inner, level, view, _part(step, 0, 2, len(view)))
         step = _part(step, 1, 2, len(view)) if data is not None else step
     if not is_sure:
-        method, packed = _pack_best(plain, level, view, step, bases)
+        method, packed = _pack_best(plain, level, view, hint, step, bases)
         name = 2 + len(best.config)  # bytes that a frame of one block needs to say it
         if packed is not None and (data is None or len(packed) <= len(data) + name):
             best, data = method, packed
@@ -115,11 +117,16 @@ def pack(
 
 
 def _pack_best(
-    methods: Sequence[Method], level: int, raw: memoryview, step: Step, bases: Sequence[Base] = ()
+    methods: Sequence[Method],
+    level: int,
+    raw: memoryview,
+    hint: Hint | None,
+    step: Step,
+    bases: Sequence[Base] = (),
 ) -> tuple[Method, bytes | None]:
     """The method that makes a block smallest, and the packed bytes if they are fewer than it has."""
     best, data = methods[0], None
-    candidates = _candidates(methods, level, raw, step, bases)
+    candidates = _candidates(methods, level, raw, hint, step, bases)
     for tried, (method, packer) in enumerate(candidates):
         packed = packer(_part(step, tried, len(candidates), len(raw)))
         if packed is not None and len(packed) < (len(raw) if data is None else len(data)):
@@ -146,7 +153,7 @@ def _pack_inflated(
     def scaled(done: int, packed: int) -> None:
         step(len(raw) * done // len(content), packed)
 
-    method, packed = _pack_best(methods, level, content, scaled)
+    method, packed = _pack_best(methods, level, content, None, scaled)
     if packed is None:
         return method, None, False
     data = made.join(packed)
@@ -154,21 +161,32 @@ def _pack_inflated(
 
 
 def _candidates(
-    methods: Sequence[Method], level: int, raw: memoryview, step: Step, bases: Sequence[Base]
+    methods: Sequence[Method],
+    level: int,
+    raw: memoryview,
+    hint: Hint | None,
+    step: Step,
+    bases: Sequence[Base],
 ) -> list[tuple[Method, Packer]]:
     """What is worth trying, the simplest first. Even random bytes may be in a base."""
-    planes = next((method for method in methods if method.id == PLANES), None)
+    numbers = next((method for method in methods if method.id in (PLANES, TENSOR)), None)
     in_lines = {inner_of(method): method for method in methods if method.id == LINES}
-    methods = [method for method in methods if method.id not in (PLANES, LINES)]
+    methods = [method for method in methods if method != numbers and method.id != LINES]
     found: list[tuple[Method, Packer]] = []
-    if planes is not None:
+    if numbers is not None and numbers.id == PLANES:
         from nczip import numeric
 
         survey = numeric.Survey(raw)
         if survey.suits(level):
-            found.append((planes, partial(_pack_planes, raw, survey.kind, survey.phase)))
+            found.append((numbers, partial(_pack_planes, raw, survey.kind, survey.phase)))
             if not bases and (survey.is_sure or level not in ZSTD_LEVELS):
                 return found
+    elif numbers is not None:
+        from nczip import tensors
+
+        elements = tensors.guess(raw, hint)
+        if elements is not None and _prefers_tensor(methods[-1], level, raw, elements, step, bases):
+            return [(numbers, partial(tensors.pack, raw, elements))]
     if bases or not looks_random(raw):
         from nczip import lines
 
@@ -191,6 +209,24 @@ def _pack_unwrapped(method: Method, level: int, text: Unwrapped, raw_size: int, 
 
     packed = _pack(method, level, memoryview(text.text), (), scaled)
     return None if packed is None else text.join(packed)
+
+
+def _prefers_tensor(
+    other: Method, level: int, raw: memoryview, elements: Elements, step: Step, bases: Sequence[Base]
+) -> bool:
+    """Whether the method for numbers makes samples of a block smaller than the other one does."""
+    from nczip import tensors
+
+    def still(raw: int, packed: int) -> None:
+        step(0, 0)
+
+    by_tensor = by_other = 0
+    for sample, consists in tensors.samples(raw, elements):
+        packed = tensors.pack(sample, consists, still)
+        by_tensor += len(sample) if packed is None else len(packed)
+        packed = None if looks_random(sample) else _pack(other, level, sample, bases, still)
+        by_other += len(sample) if packed is None else len(packed)
+    return by_tensor < by_other
 
 
 def _part(step: Step, part: int, parts: int, size: int) -> Step:
@@ -297,6 +333,10 @@ def _unpack(
         return _unpack_zstd(packed, raw_size, step, base)
     if method.id == PLANES:
         return _unpack_planes(packed, raw_size, into, step)
+    if method.id == TENSOR:
+        from nczip import tensors
+
+        return tensors.unpack(packed, raw_size, step)
     if method.id == MIXTURE:
         return _unpack_mixture(method, packed, raw_size, step, base)
     if method.id == LANGUAGE:

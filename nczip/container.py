@@ -28,13 +28,12 @@ BASED_FORM = 10  # method 7 around what a level's own form means; they begin wit
 FOOTER_MAGIC = b"ZN\x9c" + bytes([MAJOR << 4 | FULL_FORM])
 FOOTER_SIZE = 8  # u32 trailer length, then the footer magic
 
-RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED, LINES = range(9)
-METHODS = (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, INFLATED, BASED, LINES)  # those that this version decodes
+RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR, INFLATED, BASED, LINES = METHODS = range(9)
 NEEDS_NO_CONFIG = (RAW, ZSTD, PLANES, TENSOR)
 BASE_NAME = 4  # bytes: the beginning of a base's SHA-256
 WRAPPERS = {INFLATED: 0, BASED: BASE_NAME, LINES: 0}  # methods around another; bytes before that one's number
 INSIDE = {  # what they can be around
-    INFLATED: (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES),
+    INFLATED: (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR),
     BASED: (ZSTD, MIXTURE),
     LINES: (MIXTURE, LANGUAGE),
 }

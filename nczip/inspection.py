@@ -21,6 +21,7 @@ from nczip.container import (
     PLANES,
     RAW,
     RAW_FORM,
+    TENSOR,
     ZSTD,
     Frame,
     Method,
@@ -35,6 +36,7 @@ METHOD_NAMES = {
     MIXTURE: "mixture",
     LANGUAGE: "language",
     PLANES: "planes",
+    TENSOR: "tensor",
     INFLATED: "inflated",
     LINES: "lines",
 }

@@ -21,6 +21,7 @@ from nczip.container import (
     PLANES,
     RAW,
     RAW_FORM,
+    TENSOR,
     ZSTD,
     Frame,
     Method,
@@ -39,7 +40,7 @@ LEVELS = range(1, 10)
 LANGUAGE_LEVELS = range(7, 10)
 DEFAULT_LEVEL = 5
 ZSTD_LEVELS = {1: 3, 2: 9, 3: 19}
-PLANES_LEVELS = range(1, 5)
+PLANES_LEVELS = range(1, 5)  # numbers go by planes; at the other levels by tensors
 TRANSFORMING_LEVELS = range(4, 10)  # zstd is for speed, and rebuilding deflate streams is slow beside it
 MIN_INFLATED = 16 << 10  # bytes: smaller blocks have no streams worth the memory that inflating takes
 OTHERWISE = 6  # the level of blocks that a language model has no use for
@@ -63,6 +64,7 @@ class Plan:
     block_size: int
     threads: int
     otherwise: Method | None = None  # for blocks that a language model has no use for
+    numbers: Method | None = None  # for blocks of numbers
     transforms: bool = False  # whether text may lose its line ends first, and deflate streams be inflated
     base: Base | None = None  # that methods name
 
@@ -70,7 +72,7 @@ class Plan:
     def methods(self) -> tuple[Method, ...]:
         """What blocks may be packed by."""
         plain = (self.method,) if self.otherwise is None else (self.method, self.otherwise)
-        others: tuple[Method, ...] = (Method(PLANES),) if self.level in PLANES_LEVELS else ()
+        others: tuple[Method, ...] = () if self.numbers is None else (self.numbers,)
         if self.transforms:
             others += tuple(wrapped(LINES, b"", method) for method in plain)
         if self.transforms and self.block_size >= MIN_INFLATED:
@@ -192,8 +194,9 @@ def plan(
     size = block_size or default_block_size(level)
     method = default_method(level, model)
     otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
+    numbers = Method(PLANES if level in PLANES_LEVELS else TENSOR)
     transforms = level in TRANSFORMING_LEVELS and base is None
-    full = _with_base(Plan(level, method, size, threads, otherwise, transforms, base))
+    full = _with_base(Plan(level, method, size, threads, otherwise, numbers, transforms, base))
     if memory is None:
         return full
     fitted = _fit(replace(full, threads=1), memory, shrink=block_size is None)
@@ -222,7 +225,7 @@ def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
         tables_get_half = 7 * size <= left
         if last or tables_get_half:
             plans += _smaller(plain, max(1, left - 3 * size - BLOCK))
-        for plan in plans:
+        for plan in (one for full in plans for one in (full, replace(full, numbers=None))):
             need = plan.memory
             if need <= limit:
                 return plan
@@ -325,7 +328,8 @@ def block_memory(
 
     A mixture needs the content twice and the packed bytes: its compressor where that is x86 code
     (native/targets.hpp), its decompressor as the core has it and as it is given out; and before it a copy of
-    the base, if there is one. Raises NewerVersionError for a configuration that this version does not know.
+    the base, if there is one. So do tensors, whose packed bytes grow by copies. Raises NewerVersionError for
+    a configuration that this version does not know.
     """
     inner = inner_of(method)
     if inner is not None and method.id == LINES:  # the text with its line ends and without
@@ -335,7 +339,7 @@ def block_memory(
 
         most = inflating.most_inflated(raw_size, inner)
         return 2 * raw_size + inflating.MEMORY + block_memory(inner, most, direction, level)
-    contents = 3 if innermost(method).id == MIXTURE else 2
+    contents = 3 if innermost(method).id in (MIXTURE, TENSOR) else 2
     return contents * raw_size + BLOCK + _tables(method, raw_size, direction, level, base_size)
 
 
@@ -388,6 +392,10 @@ def _tables(method: Method, raw_size: int, direction: Direction, level: int, bas
         from nczip import language
 
         return language.memory(method, raw_size)
+    if method.id == TENSOR:
+        from nczip import tensors
+
+        return tensors.memory(raw_size)
     return _mixture_tables(method, raw_size)
 
 

@@ -168,6 +168,7 @@ class MixtureDecoder {
 
 }  // namespace
 
+void define_tensor(nb::module_& core);    // bindings_tensor.cpp
 void define_stages(nb::module_& core);    // bindings_stages.cpp
 void define_language(nb::module_& core);  // bindings_language.cpp
 void define_lines(nb::module_& core);     // bindings_lines.cpp
@@ -176,6 +177,7 @@ void define_deflate(nb::module_& core);   // bindings_deflate.cpp
 
 NB_MODULE(_core, m) {
   define_stages(m);
+  define_tensor(m);
   define_language(m);
   define_lines(m);
   define_planes(m);

@@ -6,7 +6,7 @@ import zlib
 
 import nczip
 from nczip import blocks, container, language, levels
-from nczip.container import LANGUAGE, MIXTURE, PLANES, Tally
+from nczip.container import LANGUAGE, MIXTURE, PLANES, TENSOR, Tally
 
 CONTENT = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
 
@@ -26,6 +26,11 @@ def solo(
 def planes_solo(packed: bytes, raw_size: int = 1000) -> bytes:
     """A solo frame of form 9 of method 4, whose checksums are right but for that of the content."""
     return solo(9, raw_size, 2 + len(packed), bytes([PLANES, 0]) + packed)
+
+
+def tensor_solo(packed: bytes, raw_size: int = 1000) -> bytes:
+    """The same of method 5."""
+    return solo(9, raw_size, 2 + len(packed), bytes([TENSOR, 0]) + packed)
 
 
 def header(fields: bytes, major: int = 1) -> bytes:

@@ -22,6 +22,7 @@ from forge import (
     planes_solo,
     solo,
     tally,
+    tensor_solo,
     two_blocks,
 )
 
@@ -53,6 +54,19 @@ PLANES_ATTACKS = [
     ("streams left over", "hide bytes in a stream", b"\0\0\2" + TWO_CODES + b"\x21\0" * 4 + bytes(132)),
     ("bits left over", "hide bits in a stream", b"\0\0\2" + TWO_CODES + b"\x20\0" * 4 + b"\xff" * 128),
     ("bytes left over", "hide bytes after the planes", b"\0\0\1\0more"),
+]
+
+
+# The same of method 5, and what is wrong with them.
+_HEAD, _ENDED = "the packed bytes are not a tensor's", "the packed bytes end before the content"
+TENSOR_ATTACKS = [
+    ("no head", "end before they begin", b"\0\0\0\0\0", _ENDED),
+    ("unknown kind", "have a table read past its end", b"\x0f" + bytes(900), _HEAD),
+    ("large phase", "begin with more bytes than a unit has", b"\x08\x14" + bytes(900), _HEAD),
+    ("long row", "have four billion columns made", b"\0\0\xff\xff\xff\xff" + bytes(900), _HEAD),
+    ("nothing", "have content made of no bytes", b"\x0c\0\0\1\0\0", _ENDED),
+    ("ones", "have all symbols at their ends", b"\x0c\0\0\1\0\0" + b"\xff" * 900, None),
+    ("zeros", "have all symbols at their beginnings", b"\x03\0\0\1\0\0" + bytes(900), None),
 ]
 
 
@@ -502,6 +516,23 @@ ATTACKS = [
         planes_solo(b"\0\0" + b"\1\0" * 9, 1 << 28),
         _corrupt,
         "block at byte 0: the packed bytes are not planes that fit the block",
+    ),
+    *(
+        Attack(
+            f"tensor, {name}",
+            tries,
+            tensor_solo(packed),
+            _corrupt,
+            f"block at byte 0: {message or 'the content does not match its checksum'}",
+        )
+        for name, tries, packed, message in TENSOR_ATTACKS
+    ),
+    Attack(
+        "tensor of nothing",
+        "claim the largest block, with the longest rows",
+        tensor_solo(b"\2\0\0\0\x10\0\x7f", 1 << 28),
+        _corrupt,
+        "block at byte 0: the packed bytes end before the content",
     ),
     Attack(
         "configured planes",

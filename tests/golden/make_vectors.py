@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nczip
-from nczip import _core, language, levels
-from nczip.container import MIXTURE, Method
+from nczip import _core, blocks, container, language, levels, tensors
+from nczip.container import MIXTURE, TENSOR, Method
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
 import speaking
@@ -82,6 +82,19 @@ LEVEL_9 = deflated(prose(9000)[3000:] + bytes(range(200)) * 4, "e6204b1407e95178
 
 
 BASE = prose(2000) + noise(600)  # what both sides have
+
+
+def _like(kind: int) -> bytes:
+    """Some rows of 256 numbers of a kind of tensors, and a few bytes more."""
+    unit = tensors.UNITS[kind]
+    content = bytearray(byte & 0x77 for byte in noise(4 + 1600 // unit * unit))
+    scale = {2: 1, 4: 3, 8: 7}.get(unit, 209 if tensors.KINDS[kind] == "Q6_K" else 1)
+    for start in range(3, len(content) - unit, unit):
+        if unit > 1:  # the upper byte of a scale, or of a float
+            content[start + scale] = 0x38 + content[start + scale] % 4
+    return bytes(content)
+
+
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "byte": b"n",
@@ -92,6 +105,7 @@ CONTENTS: dict[str, bytes] = {
     # What has no tokens, or is no text, goes through the model all the same.
     "scripts": prose(700) + SCRIPTS.encode() * 3 + bytes(range(256)) + prose(700),
     "weights": prose(301) + weights(4000),
+    "tensors": b"".join(_like(kind) for kind in range(len(tensors.KINDS))),
     "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
     # One in chunks, one as it is, and one that is cut off.
     "streams": chunk(LEVEL_9[:500]) + chunk(LEVEL_9[500:]) + b"\r\n" + LEVEL_6 + noise(50) + LEVEL_9[:-100],
@@ -132,6 +146,18 @@ def _smallest_tables(level: int) -> bytes:
             writer.plan = dataclasses.replace(writer.plan, method=smallest)
         writer.write(CONTENTS["prose"])
     return sink.getvalue()
+
+
+def _tensor(kind: int) -> bytes:
+    """A frame whose only block went by method 5, though that may not be the smallest."""
+    raw = _like(kind)
+    packed = tensors.pack(
+        memoryview(raw), tensors.Elements(kind, 3 % tensors.UNITS[kind], 256), lambda *_: None
+    )
+    assert packed is not None
+    name = container.solo_name(container.NAMED_FORM, Method(TENSOR))
+    head = container.solo_frame(container.NAMED_FORM, len(raw), packed, blocks.content_hash(raw), name)
+    return head + packed
 
 
 def _several(level: int) -> bytes:
@@ -179,6 +205,9 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     # Numbers that begin at an odd place, after text.
     "weights-2": ("weights", lambda: nczip.compress(CONTENTS["weights"], 2)),
     "weights-4": ("weights", lambda: nczip.compress(CONTENTS["weights"], 4)),
+    "weights-5": ("weights", lambda: nczip.compress(CONTENTS["weights"], 5)),
+    # Every kind of number that tensors know, each a frame: what samples would not choose as well.
+    "tensors": ("tensors", lambda: b"".join(_tensor(kind) for kind in range(len(tensors.KINDS)))),
     "records-1": ("records", lambda: nczip.compress(CONTENTS["records"], 1, block_size=5000)),
     # With a base: a record, and blocks of 512 bytes of a newer version.
     **{

@@ -40,10 +40,10 @@ def require(rule: bool, broken: str) -> None:
         raise RefusedError(broken)
 
 
-METHODS = (0, 1, 2, 3, 4, 6, 7, 8)
+METHODS = range(9)
 # Methods around another: bytes of configuration before that one's number, and what it can be.
-WRAPPERS = {6: (0, (0, 1, 2, 3, 4)), 7: (4, (1, 2)), 8: (0, (2, 3))}
-NO_CONFIGURATION = (0, 1, 4)
+WRAPPERS = {6: (0, (0, 1, 2, 3, 4, 5)), 7: (4, (1, 2)), 8: (0, (2, 3))}
+NO_CONFIGURATION = (0, 1, 4, 5)
 
 
 class Bytes:
@@ -95,7 +95,7 @@ def unpack(method: int, packed: bytes, raw_size: int, configuration: bytes = b""
             BASES[configuration[:4]][-(2**28) :], dict_type=zstandard.DICT_TYPE_RAWCONTENT
         )
         method = configuration[4]
-    if method in (2, 3, 4, 6, 8):
+    if method in (2, 3, 4, 5, 6, 8):
         raise PredictedError
     if method == 0:
         require(len(packed) == raw_size, "stored sizes differ")
