@@ -14,6 +14,7 @@ from nczip import blocks, container, levels
 from nczip.base import Base
 from nczip.blocks import Step
 from nczip.container import BlockHead, Frame, Method, Tally, Trailer, spoken
+from nczip.device import Choice
 from nczip.errors import CorruptError, FormatError, NczipError, TruncatedError
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def unpack(
     packed: Sequence[blocks.Content],
     into: memoryview | None,
     bases: Sequence[Base],
+    on: Choice,
     step: Step,
 ) -> list[blocks.Content | CorruptError]:
     """The contents of one block, or of several by one language model; CorruptError in the place
@@ -127,7 +129,7 @@ def unpack(
     them."""
     if spoken(starts[0].method) is not None:
         parts = [(start.method, start.head, bytes(one)) for start, one in zip(starts, packed, strict=True)]
-        found: list[blocks.Content | CorruptError] = [*blocks.unpack_together(parts, step)]
+        found: list[blocks.Content | CorruptError] = [*blocks.unpack_together(parts, step, on)]
     else:
         (start,), (bytes_,) = starts, packed
         found = [blocks.caught(blocks.unpack, start.method, start.head, bytes_, step, into, bases)]

@@ -30,6 +30,7 @@ from nczip.container import (
     spoken,
     wrapped,
 )
+from nczip.device import CPU, Choice
 from nczip.errors import CorruptError, NewerVersionError
 from nczip.levels import ZSTD_LEVELS, zstd_window
 
@@ -89,6 +90,7 @@ def pack(
     step: Step,
     hint: Hint | None = None,
     bases: Sequence[Base] = (),
+    on: Choice = CPU,
 ) -> Packed:
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
@@ -102,10 +104,10 @@ def pack(
     inner = [one for method in methods if method.id == INFLATED and (one := inner_of(method))]
     best, data, is_sure = plain[0], None, False
     if inner and hint is None:
-        best, data, is_sure = _pack_inflated(inner, level, view, _part(step, 0, 2, len(view)))
+        best, data, is_sure = _pack_inflated(inner, level, view, on, _part(step, 0, 2, len(view)))
         step = _part(step, 1, 2, len(view)) if data is not None else step
     if not is_sure:
-        method, packed = _pack_best(plain, level, view, hint, step, bases)
+        method, packed = _pack_best(plain, level, view, hint, step, bases, on)
         name = 2 + len(best.config)  # bytes that a frame of one block needs to say it
         if packed is not None and (data is None or len(packed) <= len(data) + name):
             best, data = method, packed
@@ -123,10 +125,11 @@ def _pack_best(
     hint: Hint | None,
     step: Step,
     bases: Sequence[Base] = (),
+    on: Choice = CPU,
 ) -> tuple[Method, bytes | None]:
     """The method that makes a block smallest, and the packed bytes if they are fewer than it has."""
     best, data = methods[0], None
-    candidates = _candidates(methods, level, raw, hint, step, bases)
+    candidates = _candidates(methods, level, raw, hint, step, bases, on)
     for tried, (method, packer) in enumerate(candidates):
         packed = packer(_part(step, tried, len(candidates), len(raw)))
         if packed is not None and len(packed) < (len(raw) if data is None else len(data)):
@@ -135,7 +138,7 @@ def _pack_best(
 
 
 def _pack_inflated(
-    methods: Sequence[Method], level: int, raw: memoryview, step: Step
+    methods: Sequence[Method], level: int, raw: memoryview, on: Choice, step: Step
 ) -> tuple[Method, bytes | None, bool]:
     """A block with its deflate streams inflated, by the best of methods; None if it has no such streams.
 
@@ -153,7 +156,7 @@ def _pack_inflated(
     def scaled(done: int, packed: int) -> None:
         step(len(raw) * done // len(content), packed)
 
-    method, packed = _pack_best(methods, level, content, None, scaled)
+    method, packed = _pack_best(methods, level, content, None, scaled, (), on)
     if packed is None:
         return method, None, False
     data = made.join(packed)
@@ -167,6 +170,7 @@ def _candidates(
     hint: Hint | None,
     step: Step,
     bases: Sequence[Base],
+    on: Choice,
 ) -> list[tuple[Method, Packer]]:
     """What is worth trying, the simplest first. Even random bytes may be in a base."""
     numbers = next((method for method in methods if method.id in (PLANES, TENSOR)), None)
@@ -190,24 +194,26 @@ def _candidates(
     if bases or not looks_random(raw):
         from nczip import lines
 
-        suited = _suited(methods, level, raw, step, bases)
+        suited = _suited(methods, level, raw, step, bases, on)
         text = lines.unwrap(raw) if in_lines else None
         for method in suited:
             if text is not None and method in in_lines:
-                found.append((in_lines[method], partial(_pack_unwrapped, method, level, text, len(raw))))
+                found.append((in_lines[method], partial(_pack_unwrapped, method, level, text, len(raw), on)))
             else:
-                found.append((method, partial(_pack, method, level, raw, bases)))
+                found.append((method, partial(_pack, method, level, raw, bases, on)))
     return found
 
 
-def _pack_unwrapped(method: Method, level: int, text: Unwrapped, raw_size: int, step: Step) -> bytes | None:
+def _pack_unwrapped(
+    method: Method, level: int, text: Unwrapped, raw_size: int, on: Choice, step: Step
+) -> bytes | None:
     """Text without its line ends through a method, and what brings these back."""
     size = len(text.text)
 
     def scaled(done: int, packed: int) -> None:
         step(raw_size * done // size, packed)
 
-    packed = _pack(method, level, memoryview(text.text), (), scaled)
+    packed = _pack(method, level, memoryview(text.text), (), on, scaled)
     return None if packed is None else text.join(packed)
 
 
@@ -224,7 +230,7 @@ def _prefers_tensor(
     for sample, consists in tensors.samples(raw, elements):
         packed = tensors.pack(sample, consists, still)
         by_tensor += len(sample) if packed is None else len(packed)
-        packed = None if looks_random(sample) else _pack(other, level, sample, bases, still)
+        packed = None if looks_random(sample) else _pack(other, level, sample, bases, CPU, still)
         by_other += len(sample) if packed is None else len(packed)
     return by_tensor < by_other
 
@@ -241,7 +247,12 @@ def stored(raw: Buffer) -> Packed:
 
 
 def _suited(
-    methods: Sequence[Method], level: int, raw: memoryview, step: Step, bases: Sequence[Base] = ()
+    methods: Sequence[Method],
+    level: int,
+    raw: memoryview,
+    step: Step,
+    bases: Sequence[Base] = (),
+    on: Choice = CPU,
 ) -> Sequence[Method]:
     """Those of the methods that are worth trying on the whole block."""
     if len(methods) == 1 or len(raw) == 0:
@@ -262,7 +273,7 @@ def _suited(
     middle = (len(raw) - language.TRIAL) // 2
     trial = raw[middle : middle + language.TRIAL]
     by_model, by_mixture = (
-        len(_pack(method, level, trial, bases, lambda _raw, _packed: step(0, 0)) or trial)
+        len(_pack(method, level, trial, bases, on, lambda _raw, _packed: step(0, 0)) or trial)
         for method in methods
     )
     return methods[:1] if by_model < by_mixture * language.WORTH else methods[1:]
@@ -274,11 +285,13 @@ def _repeats(raw: memoryview) -> bool:
     return len(zstandard.ZstdCompressor(level=1).compress(raw)) < len(raw) * REPEATS
 
 
-def _pack(method: Method, level: int, raw: memoryview, bases: Sequence[Base], step: Step) -> bytes | None:
+def _pack(
+    method: Method, level: int, raw: memoryview, bases: Sequence[Base], on: Choice, step: Step
+) -> bytes | None:
     if method.id == LANGUAGE:
         from nczip import language
 
-        return language.pack(method, raw, step)
+        return language.pack(method, raw, step, on=on)
     method, base = _resolved(method, bases)
     if method.id == ZSTD:
         return _pack_zstd(level, raw, step, base)
@@ -383,9 +396,11 @@ def checked(head: BlockHead, raw: C) -> C:
 
 
 def unpack_together(
-    blocks: Sequence[tuple[Method, BlockHead, bytes]], step: Step
+    blocks: Sequence[tuple[Method, BlockHead, bytes]], step: Step, on: Choice = CPU
 ) -> list[bytes | CorruptError]:
     """Several blocks by one language model: content, or CorruptError, in the place of each.
+
+    What a device gives and does not match its checksum is decoded by the CPU.
 
     Raises what is wrong with all of them: MissingModelError, ModelFileError, NewerVersionError.
     """
@@ -397,14 +412,17 @@ def unpack_together(
     intact = [
         (size, packed) for size, packed, _ in (one for one in opened if not isinstance(one, CorruptError))
     ]
-    texts = iter(language.unpack(method, intact, step) if intact else ())
+    texts = iter(language.unpack(method, intact, step, on) if intact else ())
     results: list[bytes | CorruptError] = []
-    for (_, head, _), one in zip(blocks, opened, strict=True):
-        text = one if isinstance(one, CorruptError) else next(texts)
-        if isinstance(one, CorruptError) or isinstance(text, CorruptError):
-            results.append(text)
-        else:
-            results.append(caught(_closed, head, one[2], text))
+    for block, one in zip(blocks, opened, strict=True):
+        if isinstance(one, CorruptError):
+            results.append(one)
+            continue
+        text = next(texts)
+        result = text if isinstance(text, CorruptError) else caught(_closed, block[1], one[2], text)
+        if isinstance(result, CorruptError) and on.name != "cpu":
+            (result,) = unpack_together([block], step)
+        results.append(result)
     return results
 
 

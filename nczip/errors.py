@@ -43,6 +43,10 @@ class ModelFileError(NczipError):
     """A model, or a file to make one from, is damaged, or of a kind that nczip does not take."""
 
 
+class DeviceError(NczipError):
+    """A device cannot do it: there is none, it is too old, or it failed."""
+
+
 class MissingModelError(NczipError):
     """No such model is on this machine."""
 

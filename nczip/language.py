@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nczip import knowledge
+from nczip import device, knowledge
 from nczip.blocks import Step, samples
 from nczip.container import Method
+from nczip.device import CPU, Choice
 from nczip.errors import CorruptError, NewerVersionError
 
 if TYPE_CHECKING:
     from nczip import _core
-    from nczip.models.ncm import Model
+    from nczip.models.ncm import Entries, Model
 
 CONFIG = 4  # bytes of the coder's configuration; those of the model's name follow
 MODEL_ID = 8
@@ -147,7 +148,9 @@ def bytes_a_token(method: Method, raw: memoryview) -> float:
     return sum(map(len, pieces)) / sum(len(model.encode(piece)) for piece in pieces)
 
 
-def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -> bytes | None:
+def pack(
+    method: Method, raw: memoryview, step: Step, most: int | None = None, on: Choice = CPU
+) -> bytes | None:
     """The packed bytes of a block; None as soon as they are more than ``most``, by default what it has."""
     from nczip import _core
 
@@ -155,6 +158,11 @@ def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -
     step(0, 0)  # before the model is loaded and the tokenizer has passed, which takes long for a large block
     loaded = load(method)
     tokens = loaded.model.encode(bytes(raw), lambda: step(0, 0))
+    if device.serves(method, on.name):
+        packed = _pack_on_device(method, len(raw), tokens, step, on)
+        if packed is not None:
+            step(len(raw), len(packed))
+            return packed if len(packed) <= most else None
     coder = _core.LanguageEncoder(loaded.core, method.config[:CONFIG], raw, tokens.data, knowledge.load())
     done = 0
     while done < len(raw):
@@ -165,12 +173,69 @@ def pack(method: Method, raw: memoryview, step: Step, most: int | None = None) -
     return coder.finish()
 
 
-def unpack(method: Method, blocks: Sequence[tuple[int, bytes]], step: Step) -> list[bytes | CorruptError]:
+def _pack_on_device(method: Method, size: int, tokens: Entries, step: Step, on: Choice) -> bytes | None:
+    """The packed bytes as a device gives them; None where it does not, or where they were wrong."""
+
+    def wait() -> None:
+        step(0, 0)
+
+    with on.waiting():
+        try:
+            server = device.serving(method, size)
+            packed = server.pack(tokens, wait)
+            if not on.verify or server.check(tokens, packed, size, wait):
+                return packed
+            device.warn("a block that the GPU packed was not decoded to what it was made of")
+        except device.DeviceError as error:
+            device.warn(error)
+    return None
+
+
+def unpack(
+    method: Method, blocks: Sequence[tuple[int, bytes]], step: Step, on: Choice = CPU
+) -> list[bytes | CorruptError]:
     """The contents of blocks, given as raw size and packed bytes, decoded side by side.
 
     A damaged block gives other bytes, or CorruptError in its place. Raises as ``load`` does, and
     NewerVersionError.
     """
+    from nczip.levels import MOST_TOGETHER
+
+    load(method)
+    found: list[bytes | CorruptError | None] = [None] * len(blocks)
+    if blocks and device.serves(method, on.name):
+        with on.waiting():
+            found = _unpack_on_device(method, blocks, step)
+    left = [number for number, content in enumerate(found) if content is None]
+    together = (
+        len(blocks) if on.name == "cpu" else MOST_TOGETHER
+    )  # what a device gives back fits side by side
+    for first in range(0, len(left), max(1, together)):
+        some = left[first : first + together]
+        contents = _unpack_on_cpu(method, [blocks[number] for number in some], step)
+        for number, content in zip(some, contents, strict=True):
+            found[number] = content
+    return [content for content in found if content is not None]
+
+
+def _unpack_on_device(
+    method: Method, blocks: Sequence[tuple[int, bytes]], step: Step
+) -> list[bytes | CorruptError | None]:
+    """Contents as a device gives them; None where it does not."""
+
+    def wait(done: int) -> None:
+        step(sum(size for size, _ in blocks[:done]), sum(len(packed) for _, packed in blocks[:done]))
+
+    try:
+        return device.serving(method, max(size for size, _ in blocks)).unpack(blocks, wait)
+    except device.DeviceError as error:
+        device.warn(error)
+        return [None] * len(blocks)
+
+
+def _unpack_on_cpu(
+    method: Method, blocks: Sequence[tuple[int, bytes]], step: Step
+) -> list[bytes | CorruptError]:
     from nczip import _core
 
     loaded = load(method)

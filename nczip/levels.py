@@ -29,6 +29,7 @@ from nczip.container import (
     innermost,
     wrapped,
 )
+from nczip.device import CPU, Choice
 from nczip.errors import MemoryLimitError, NczipError, NewerVersionError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ MIN_ZSTD_WINDOW = 1 << 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a Writer works. ``method`` and ``block_size`` shape the archive; ``threads`` never does."""
+    """How a Writer works. ``method`` and ``block_size`` shape the archive, ``threads`` and ``on`` never."""
 
     level: int
     method: Method
@@ -67,6 +68,7 @@ class Plan:
     numbers: Method | None = None  # for blocks of numbers
     transforms: bool = False  # whether text may lose its line ends first, and deflate streams be inflated
     base: Base | None = None  # that methods name
+    on: Choice = CPU
 
     @property
     def methods(self) -> tuple[Method, ...]:

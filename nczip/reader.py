@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
+from threading import Semaphore
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import archive, blocks, levels
+from nczip import device as devices
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
-from nczip.base import BaseSources, all_given
-from nczip.blocks import Content
+from nczip.base import Base, BaseSources, all_given
+from nczip.blocks import Content, Step
 from nczip.container import Frame, spoken
 from nczip.errors import CorruptError, MemoryLimitError, NczipError
 from nczip.workers import OrderedPool, Progress
@@ -34,7 +36,8 @@ class Reader(io.BufferedIOBase):
     Reader: a jump costs one block. ``on_progress(raw, packed)`` is called in the caller's thread with the
     bytes decoded so far. ``memory`` is bytes of the whole process: fewer threads if need be, else
     MemoryLimitError. ``base`` is a Base, or bytes or the path of one, or several of them, of which archives
-    name what they need.
+    name what they need. ``device`` is cpu, cuda, or auto for cuda where there is a GPU; blocks of level 7
+    alone go there. DeviceError for cuda where there is none.
     """
 
     _is_open = False  # a failed __init__ leaves nothing to close
@@ -46,17 +49,22 @@ class Reader(io.BufferedIOBase):
         base: BaseSources | None = None,
         threads: int = 1,
         memory: int | None = None,
+        device: str = "auto",
         on_progress: Progress | None = None,
         close_source: bool = False,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
         self._bases = all_given(base)
+        devices.check(device)
         self._file = source
         self._close_source = close_source
         self._source = FileSource(source)
         self._threads = threads
         self._memory = memory
+        self._device = device
+        self._on = devices.CPU  # where blocks of this frame are decoded
+        self._jobs = threads  # at a time, of this frame
         self._pool: OrderedPool[list[Content | CorruptError]] = OrderedPool(threads, on_progress)
         self._decoded_blocks: deque[Content | CorruptError] = deque()  # of the last job, in order
         self._events: Iterator[Event] = archive.walk(self._source)
@@ -212,7 +220,7 @@ class Reader(io.BufferedIOBase):
             if isinstance(item, BlockStart):
                 self._block = memoryview(self._decoded())
                 self._block_start = item.raw_offset
-                self._ahead, self._batched = self._threads, True
+                self._ahead, self._batched = self._jobs, True
                 self._queue.popleft()
                 if self._hash is not None:
                     self._hash.update(self._block)
@@ -247,6 +255,7 @@ class Reader(io.BufferedIOBase):
                     return
                 if isinstance(event, FrameStart):
                     self._fit_memory(event.frame)
+                    self._choose_device(event.frame)
                     continue
                 if isinstance(event, BlockStart):
                     self._submit(event)
@@ -266,7 +275,10 @@ class Reader(io.BufferedIOBase):
             together = 1
             if self._batched:
                 threads = self._pool.threads
-                together = levels.together(method, self._max_block, threads, self._memory)
+                if devices.serves(method, self._on.name):
+                    together = devices.unpacking(self._max_block, self._memory)
+                else:
+                    together = levels.together(method, self._max_block, threads, self._memory)
             try:
                 while len(starts) < together and (event := next(self._events, None)) is not None:
                     if not isinstance(event, BlockStart) or spoken(event.method) != method:
@@ -277,7 +289,8 @@ class Reader(io.BufferedIOBase):
             except (NczipError, OSError) as error:
                 self._events = iter(())
                 wrong = error
-        self._pool.submit(partial(archive.unpack, starts, packed, self._place(first), self._bases))
+        job = partial(_unpack, starts, packed, self._place(first), self._bases, self._on)
+        self._pool.submit(job)
         self._queue.extend(starts)
         if wrong is not None:
             self._queue.append(wrong)
@@ -298,6 +311,15 @@ class Reader(io.BufferedIOBase):
                 raise MemoryLimitError(f"decoding blocks of {frame.max_block} bytes", need, self._memory)
             each = levels.decoding_memory(frame, 2, self._bases) - need
             self._pool.threads = min(self._threads, 1 + (self._memory - need) // max(1, each))
+
+    def _choose_device(self, frame: Frame) -> None:
+        """A device gets several jobs at a time, while as many threads as ever compute."""
+        cores = min(self._threads, self._pool.threads)
+        served = any(devices.serves(method, self._device) for method in levels.frame_methods(frame))
+        self._on = devices.Choice(self._device, cores=Semaphore(cores)) if served else devices.CPU
+        self._jobs = self._pool.threads = devices.UNPACKING if served else cores
+        if self._batched:
+            self._ahead = self._jobs
 
     def _load_index(self) -> Index:
         if self._index is None:
@@ -339,3 +361,15 @@ class Reader(io.BufferedIOBase):
         import xxhash
 
         self._hash = xxhash.xxh3_64()
+
+
+def _unpack(
+    starts: Sequence[BlockStart],
+    packed: Sequence[Content],
+    into: memoryview | None,
+    bases: Sequence[Base],
+    on: devices.Choice,
+    step: Step,
+) -> list[Content | CorruptError]:
+    with on.computing():
+        return archive.unpack(starts, packed, into, bases, on, step)

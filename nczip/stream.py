@@ -28,12 +28,15 @@ def compress(
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
+    device: str = "auto",
+    verify: bool = True,
 ) -> bytes:
     """An archive of ``data``. Sizes are bytes; ``memory`` bounds the process. Raises as Writer does.
 
     ``model`` is for levels 7 to 9: the name, hash or path of a language model; None is the default one.
     ``base``: what the archive may build on, and decompressing will need: a Base, or bytes or the path of one.
     Of many small pieces that share one, each should be given the same Base.
+    ``device`` and ``verify`` are for level 7: cpu, cuda, or auto for cuda where there is a GPU.
     """
     from nczip import _core
 
@@ -46,16 +49,24 @@ def compress(
         threads=threads,
         memory=memory,
         block_size=block_size,
+        device=device,
+        verify=verify,
     ) as writer:
         writer.write(data)
     return sink.finish()
 
 
 def decompress(
-    data: Buffer, *, base: BaseSources | None = None, threads: int = 1, memory: int | None = None
+    data: Buffer,
+    *,
+    base: BaseSources | None = None,
+    threads: int = 1,
+    memory: int | None = None,
+    device: str = "auto",
 ) -> bytes:
     """The content of an archive, which may have several frames. ``base`` and errors are as for Reader."""
-    with Reader(archive.InMemory(data), base=base, threads=threads, memory=memory) as reader:
+    source = archive.InMemory(data)
+    with Reader(source, base=base, threads=threads, memory=memory, device=device) as reader:
         return reader.read()
 
 
@@ -67,6 +78,7 @@ def open(
     base: BaseSources | None = None,
     threads: int = 1,
     memory: int | None = None,
+    device: str = "auto",
     on_progress: Progress | None = None,
 ) -> Reader: ...
 
@@ -82,6 +94,8 @@ def open(
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
+    device: str = "auto",
+    verify: bool = True,
     on_progress: Progress | None = None,
 ) -> Writer: ...
 
@@ -96,6 +110,8 @@ def open(
     threads: int = 1,
     memory: int | None = None,
     block_size: int | None = None,
+    device: str = "auto",
+    verify: bool = True,
     on_progress: Progress | None = None,
 ) -> Reader | Writer:
     """A Reader of an archive, or with mode ``wb`` or ``xb`` a Writer of one.
@@ -120,6 +136,7 @@ def open(
                 base=bases,
                 threads=threads,
                 memory=memory,
+                device=device,
                 on_progress=on_progress,
                 close_source=ours,
             )
@@ -131,6 +148,8 @@ def open(
             threads=threads,
             memory=memory,
             block_size=block_size,
+            device=device,
+            verify=verify,
             on_progress=on_progress,
             close_sink=ours,
         )

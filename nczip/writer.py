@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from threading import Semaphore
 from typing import TYPE_CHECKING, BinaryIO
 
 from nczip import blocks, container, levels
+from nczip import device as devices
 from nczip.base import BaseSource, given
 from nczip.blocks import Step
 from nczip.layout import Block, Hint, Layout, is_for_tensors
@@ -30,10 +33,12 @@ class Writer(io.BufferedIOBase):
 
     ``raw_size`` is the bytes taken so far and ``packed_size`` the bytes given to the sink. ``on_progress(raw,
     packed)`` is called in the caller's thread, many times a block at slow levels, with the bytes coded so
-    far. ``model`` is the name, hash or path of the language model of levels 7 to 9. ``base`` is a Base,
-    or bytes or the path of one, that reading will need as well. Raises OSError, ValueError for a
-    level or size that does not exist, MemoryLimitError if nothing fits ``memory`` (bytes of the whole
-    process), MissingModelError and ModelFileError.
+    far. ``model`` is the name, hash or path of the language model of levels 7 to 9. ``base`` is a Base, or
+    bytes or the path of one, that reading will need as well. ``device`` is cpu, cuda, or auto for cuda where
+    there is a GPU; level 7 alone goes there, and the archive is the same. With ``verify`` each block that a
+    GPU has packed is decoded again. Raises OSError, ValueError for a level, size or device that does not
+    exist, MemoryLimitError if nothing fits ``memory`` (bytes of the whole process), MissingModelError,
+    ModelFileError, and DeviceError for cuda where there is none.
     """
 
     _finished = True  # until there is something to finish: a failed __init__ leaves nothing to close
@@ -48,12 +53,19 @@ class Writer(io.BufferedIOBase):
         threads: int = 1,
         memory: int | None = None,
         block_size: int | None = None,
+        device: str = "auto",
+        verify: bool = True,
         on_progress: Progress | None = None,
         close_sink: bool = False,
     ) -> None:
-        self.plan = levels.plan(
+        plan = levels.plan(
             level, model=model, base=given(base), threads=threads, memory=memory, block_size=block_size
         )
+        devices.check(device)
+        served = devices.serves(plan.method, device)
+        if served:
+            plan = replace(plan, on=devices.Choice(device, verify, Semaphore(plan.threads)))
+        self.plan = plan
         self._model = model
         self._memory = memory
         self._block_size = block_size
@@ -61,7 +73,9 @@ class Writer(io.BufferedIOBase):
         self.packed_size = 0
         self._sink = sink
         self._close_sink = close_sink
-        self._pool: OrderedPool[tuple[bytes, blocks.Packed]] = OrderedPool(self.plan.threads, on_progress)
+        self._pool: OrderedPool[tuple[bytes, blocks.Packed]] = OrderedPool(
+            devices.in_flight(plan.block_size, memory) if served else plan.threads, on_progress
+        )
         self._buffer = bytearray()
         self._layout: Layout | None = None  # until there is content to look at
         self._tally: container.Tally | None = None  # of the full frame, once there is one
@@ -109,7 +123,7 @@ class Writer(io.BufferedIOBase):
         with self._abort_on_error():
             if self._tally is None and self._buffer and self._memory is not None:
                 # All there is, and less than the limit was fitted to: larger tables may fit, from a pipe too.
-                self.plan = levels.plan(
+                refitted = levels.plan(
                     self.plan.level,
                     model=self._model,
                     base=self.plan.base,
@@ -117,6 +131,7 @@ class Writer(io.BufferedIOBase):
                     memory=self._memory,
                     block_size=len(self._buffer),
                 )
+                self.plan = replace(refitted, on=self.plan.on)
             cuts = self._cuts(memoryview(self._buffer), last=True)
             if self._tally is None and len(cuts) < 2:  # one block takes but a few bytes around it
                 self._write_solo(cuts[0][1] if cuts else None)
@@ -179,6 +194,7 @@ class Writer(io.BufferedIOBase):
                     memory=self._memory,
                     block_size=self._block_size,
                 )
+                self._pool.threads = self.plan.threads  # nor has a GPU anything to do
             text_apart = self.plan.level in levels.LANGUAGE_LEVELS
             self._layout = Layout(self.plan.block_size, text_apart=text_apart)
         if len(view) < self.plan.block_size and not last:
@@ -244,7 +260,8 @@ class Writer(io.BufferedIOBase):
 def _pack_block(
     plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
 ) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases)
+    with plan.on.computing():
+        packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases, plan.on)
     position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
     return container.block_head(position, packed.raw_size, packed.data, packed.content_hash), packed
 
@@ -252,7 +269,8 @@ def _pack_block(
 def _pack_solo(
     plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
 ) -> tuple[bytes, blocks.Packed]:
-    packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases)
+    with plan.on.computing():
+        packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases, plan.on)
     form = plan.solo_form(packed.method)
     name = container.solo_name(form, packed.method, plan.level_of(packed.method))
     if len(name) + len(packed.data) > packed.raw_size:  # the method's name made it no gain

@@ -128,6 +128,21 @@ RESOURCES = (
     ),
 )
 
+DEVICE = (
+    Option(
+        "Resources",
+        "--device",
+        metavar="NAME",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        help="auto, cpu or cuda: where level 7 is coded",
+    ),
+)
+
+VERIFY = (
+    switch("Resources", "--verify", "verify", value=True, help="decode what a GPU packed; the default"),
+    switch("Resources", "--no-verify", "verify", value=False, help="trust the GPU"),
+)
+
 BLOCK_SIZE = (
     Option(
         "Resources",
@@ -210,5 +225,7 @@ class Settings:
     threads: int | None = None
     memory: int | None = None
     block_size: int | None = None
+    device: str = "auto"
+    verify: bool = True
     verbose: bool = False
     quiet: bool = False

@@ -56,6 +56,12 @@ class Console:
         if not self._quiet:
             self._say(name, message)
 
+    def aside(self, message: object) -> None:
+        """What changes no result, and no status."""
+        if not self._quiet:
+            self.clear()
+            complain(str(message))
+
     def lost(self, name: object, message: object) -> None:
         """A part of this file is gone: a warning that -q does not silence."""
         self.status = self.status or _WARNING

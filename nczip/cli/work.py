@@ -2,6 +2,7 @@
 
 import os
 import stat
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import BinaryIO, cast
@@ -17,6 +18,7 @@ from nczip.cli.options import Settings
 from nczip.cli.output import SkipError
 from nczip.cli.terminal import Console, shown
 from nczip.container import LANGUAGE
+from nczip.device import DeviceWarning
 from nczip.errors import NczipError
 
 _CHUNK = 1 << 20  # bytes read or written at a time
@@ -33,7 +35,10 @@ def run(files: tuple[str, ...], settings: Settings) -> int:
         listing.finish()
     else:
         act = {"compress": compress, "decompress": decompress, "test": test}[settings.mode]
-        _each(files, settings, console, lambda source: act(source, settings, bases, console))
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", DeviceWarning)
+            warnings.showwarning = lambda message, *_: console.aside(message)
+            _each(files, settings, console, lambda source: act(source, settings, bases, console))
     return console.status
 
 
@@ -103,6 +108,8 @@ def compress(source: Source, settings: Settings, bases: Sequence[nczip.Base], co
                 threads=_threads(settings),
                 memory=settings.memory,
                 block_size=settings.block_size,
+                device=settings.device,
+                verify=settings.verify,
                 on_progress=progress.update,
             ) as writer,
         ):
@@ -157,6 +164,7 @@ def _decode(
             base=bases,
             threads=_threads(settings),
             memory=settings.memory,
+            device=settings.device,
             on_progress=progress.update,
         ) as reader,
     ):

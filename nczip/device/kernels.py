@@ -21,6 +21,8 @@ HEADERS = (
     "arithmetic.hpp",
     "host_device.hpp",
 )
+NO_PACKAGES = "CUDA needs NVIDIA's Python packages: pip install 'nczip[cuda]' gets them"
+
 # What a cubin is kept with, so that one that was cut or overwritten is made anew.
 _DIGEST = 32
 
@@ -102,9 +104,7 @@ def _nvrtc() -> Any:
     try:
         from cuda.bindings import nvrtc
     except ImportError:
-        raise DeviceError(
-            "CUDA needs NVIDIA's Python packages: pip install 'nczip[cuda]' gets them"
-        ) from None
+        raise DeviceError(NO_PACKAGES) from None
     return nvrtc
 
 

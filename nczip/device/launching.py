@@ -10,14 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nczip.errors import NczipError
+from nczip.errors import DeviceError as DeviceError
 
 Array = npt.NDArray[Any]
 Address = int  # in a device's memory; 0 is nothing
-
-
-class DeviceError(NczipError):
-    """The device cannot do it: there is none, it is too old, or it failed."""
 
 
 class DeviceMemoryError(DeviceError):
@@ -52,6 +48,14 @@ class Device(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def peak(self) -> float | None:
+        """Operations on 8-bit integers a second, 2 a multiply-add, that products can take; None: unknown."""
+
+    @property
+    def bandwidth(self) -> float | None:
+        """Bytes a second from the device's memory."""
+
     def free_memory(self) -> int:
         """Bytes that can be had."""
 
@@ -68,6 +72,9 @@ class Device(Protocol):
         """Fills ``data``, once all that was asked for before is done."""
 
     def run(self, program: Program) -> None: ...
+    def profile(self, program: Program) -> dict[str, float]:
+        """Runs a program kernel by kernel; returns seconds of each stage."""
+
     def wait(self) -> None: ...
 
 

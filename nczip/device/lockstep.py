@@ -7,7 +7,7 @@ whoever makes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -88,6 +88,8 @@ class Lockstep:
     ``packed``: bytes that a block to be decoded has at most.
     """
 
+    least_stretches = LEAST_STRETCHES
+
     def __init__(
         self, weights: Weights, window: int, blocks: int, *, length: int, room: int, packed: int = 0
     ) -> None:
@@ -116,13 +118,36 @@ class Lockstep:
             self.memory.free()
             raise
 
-    def _bring(self, block: int, packed: bytes, size: int) -> tuple[int, int, int, int, int]:
+    def begin(self, block: int, packed: bytes, size: int) -> tuple[int, int, int, int, int]:
         """The packed bytes of a block go to their place; returns what admits it."""
         if len(packed) > self.most_packed:
             raise ValueError("packed bytes beyond what was said to be the most")
         at = block * self.most_packed
         self.device.upload(self.packed + at, np.frombuffer(packed, np.uint8))
         return at, len(packed), size, block, 0
+
+    def _size(self, stretches: int) -> int:
+        """Of the sizes of passes the least that has room for so many."""
+        size = self.blocks
+        while size // 2 >= max(stretches, self.least_stretches):
+            size //= 2
+        return size
+
+    def _programs(self, of: Callable[[Passes], Program]) -> Callable[[int], Program]:
+        """Passes over the first so many stretches, or a few more."""
+        made: dict[int, Program] = {}
+
+        def program(stretches: int) -> Program:
+            size = self._size(stretches)
+            if size not in made:
+                made[size] = of(self.passes.fewer(size))
+            return made[size]
+
+        return program
+
+    def admit(self, begun: Sequence[tuple[int, int, int, int, int]]) -> None:
+        """Blocks whose packed bytes are in their place begin."""
+        self.passes.admit(np.array(begun, ADMISSION), self.packed)
 
     def _upload(self, *data: tuple[Address, Array]) -> None:
         for address, values in data:
@@ -142,8 +167,9 @@ class Lockstep:
         self.close()
 
 
-def encoder(weights: Weights, window: int, blocks: int, length: int = ENCODED_LENGTH) -> Encoder:
+def encoder(weights: Weights, window: int, blocks: int, length: int | None = None) -> Encoder:
     """For up to so many blocks: as many side by side as a pass has rows for."""
+    length = length or ENCODED_LENGTH
     count = max(1, min(blocks, ENCODED_ROWS // length))
     return Encoder(weights, window, count, length=length, room=2 * length)
 
@@ -153,7 +179,7 @@ class Encoder(Lockstep):
 
     def encode(self, feed: Feed[Array]) -> Iterator[tuple[int, bytes]]:
         """Packed bytes of blocks, each given as its tokens (uint32), as they get done, with its number."""
-        program = self.passes.encoding()
+        programs = self._programs(Passes.encoding)
         flying: list[_Encoding | None] = [None] * self.blocks
         pending: list[tuple[_Encoding, int, int]] = []  # what the last pass was asked: block, stretch, count
         self._taken = 0
@@ -166,7 +192,7 @@ class Encoder(Lockstep):
                 self._download((self.passes.made, results))
             if asked:
                 self._upload(*self._planned)
-                self.device.run(program)
+                self.device.run(programs(asked[-1][1] + 1))
             going_on = {block.number for block, _, _ in asked}
             for block, stretch, count in pending:
                 block.intervals.append(results[stretch, :count].copy())
@@ -242,15 +268,13 @@ def decoder(weights: Weights, window: int, blocks: int, most_packed: int) -> Dec
 class Decoder(Lockstep):
     """Packed bytes to content."""
 
-    least_stretches = LEAST_STRETCHES
-
     def decode(self, feed: Feed[tuple[int, bytes]]) -> Iterator[tuple[int, bytes | CorruptError]]:
         """The contents of blocks, each given as its raw size and packed bytes, as they get done.
 
         With its number. A damaged block gives other bytes, or CorruptError.
         """
         passes, device = self.passes, self.device
-        programs: dict[int, Program] = {}
+        programs = self._programs(Passes.decoding)
         flying: list[_Decoding | None] = [None] * self.blocks  # by stretch
         block = np.arange(self.blocks, dtype=np.uint32)
         first, count, token = (np.zeros(self.blocks, np.uint32) for _ in range(3))
@@ -268,16 +292,14 @@ class Decoder(Lockstep):
                 raw_size, data = following
                 flying[stretch] = _Decoding(taken, raw_size)
                 taken += 1
-                admitted.append(self._bring(int(block[stretch]), data, raw_size))
+                admitted.append(self.begin(int(block[stretch]), data, raw_size))
                 first[stretch], count[stretch], token[stretch] = 0, raw_size > 0, self.weights.vocabulary
             if admitted:
-                passes.admit(np.array(admitted, ADMISSION), self.packed)
+                self.admit(admitted)
             active = [stretch for stretch in range(self.blocks) if flying[stretch] is not None]
             if not active:
                 return
-            size = self.blocks  # stretches of these passes
-            while size // 2 >= max(len(active), self.least_stretches):
-                size //= 2
+            size = self._size(len(active))  # stretches of these passes
             if active[-1] >= size:  # few are left: they move together
                 rest = np.setdiff1d(np.arange(self.blocks), active)
                 order = np.concatenate([np.array(active, np.int64), rest])
@@ -290,10 +312,9 @@ class Decoder(Lockstep):
                 (passes.token, token),
                 (passes.mades, np.zeros(self.blocks, np.uint32)),
             )
-            if size not in programs:
-                programs[size] = passes.fewer(size).decoding()
+            program = programs(size)
             for _ in range(PASSES):
-                device.run(programs[size])
+                device.run(program)
             self._download(
                 (passes.mades, mades),
                 (passes.made, made),
@@ -317,9 +338,10 @@ class Decoder(Lockstep):
 
 
 def checker(
-    weights: Weights, window: int, blocks: int, most_packed: int, length: int = ENCODED_LENGTH // 2
+    weights: Weights, window: int, blocks: int, most_packed: int, length: int | None = None
 ) -> Checker:
     """For up to so many blocks. Its passes are of another shape than those that encoded."""
+    length = length or max(1, ENCODED_LENGTH // 2)
     count = max(1, min(blocks, ENCODED_ROWS // length))
     return Checker(weights, window, count, length=length, room=2 * length, packed=most_packed)
 
@@ -330,7 +352,7 @@ class Checker(Lockstep):
     def check(self, feed: Feed[tuple[Array, bytes, int]]) -> Iterator[tuple[int, bool]]:
         """Whether packed bytes give back their tokens, for blocks of (tokens, packed bytes, raw size)."""
         passes, device = self.passes, self.device
-        program = passes.decoding()
+        programs = self._programs(Passes.decoding)
         flying: list[_Checking | None] = [None] * self.blocks
         made, mades = np.empty((self.blocks, self.room), np.uint32), np.empty(self.blocks, np.uint32)
         taken = 0
@@ -349,9 +371,9 @@ class Checker(Lockstep):
                 inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], heard]).astype(np.uint32)
                 flying[stretch] = _Checking(taken, tokens, inputs)
                 taken += 1
-                admitted.append(self._bring(stretch, data, size))
+                admitted.append(self.begin(stretch, data, size))
             if admitted:
-                passes.admit(np.array(admitted, ADMISSION), self.packed)
+                self.admit(admitted)
             if not any(flying):
                 return
             token = np.zeros((self.blocks, self.length), np.uint32)
@@ -367,7 +389,7 @@ class Checker(Lockstep):
                 (passes.count, count),
                 (passes.mades, np.zeros(self.blocks, np.uint32)),
             )
-            device.run(program)
+            device.run(programs(max(stretch for stretch, block in enumerate(flying) if block) + 1))
             self._download(
                 (passes.made, made), (passes.mades, mades), (passes.first, first), (passes.count, count)
             )

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,24 +21,30 @@ SOURCES = [*ROOT.glob("cuda/*"), *ROOT.glob("nczip/native/*.hpp"), Path(__file__
 FLAGS = [
     *("-std=c++20", "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fno-fast-math", "-U_FORTIFY_SOURCE"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-DNCZ_TWIN", "-DNCZ_ISA=twin_isa"),
-    *(f"-I{ROOT / 'cuda'}", f"-I{ROOT / 'nczip/native'}"),
+    *(f"-I{ROOT / 'cuda'}", f"-I{ROOT / 'nczip/native'}", f"-I{Path(__file__).parent}"),
 ]
 SHARED = 227 << 10  # bytes: of an H100
 
 
-@functools.cache
-def library(head_dim: int) -> ctypes.PyDLL:
-    """The kernels for one size of a head, compiled if they have changed."""
+def compile_library(name: str, sources: list[Path], options: list[str]) -> Path:
+    """A library in build/, made again if a source has changed."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("needs g++")
-    built = ROOT / "build" / f"twin-{head_dim}.so"
-    if not built.exists() or built.stat().st_mtime < max(path.stat().st_mtime for path in SOURCES):
-        built.parent.mkdir(exist_ok=True)
+    built = ROOT / "build" / "twin" / name
+    if not built.exists() or built.stat().st_mtime < max(path.stat().st_mtime for path in sources):
+        built.parent.mkdir(parents=True, exist_ok=True)
         fresh = built.with_suffix(f".{os.getpid()}")
-        source = str(Path(__file__).with_suffix(".cpp"))
-        subprocess.run([compiler, *FLAGS, f"-DNCZ_HEAD_DIM={head_dim}", source, "-o", str(fresh)], check=True)
+        subprocess.run([compiler, *FLAGS, *options, "-o", str(fresh)], check=True)
         fresh.replace(built)
+    return built
+
+
+@functools.cache
+def library(head_dim: int) -> ctypes.PyDLL:
+    """The kernels for one size of a head."""
+    source = Path(__file__).with_suffix(".cpp")
+    built = compile_library(f"{head_dim}.so", SOURCES, [f"-DNCZ_HEAD_DIM={head_dim}", str(source)])
     return ctypes.PyDLL(str(built))  # which holds the interpreter's lock: the twin has one of everything
 
 
@@ -45,6 +52,8 @@ class Twin:
     """A device whose memory is Python's. ``memory``: bytes that it has; ``lasts``: runs until it vanishes."""
 
     name = "twin"
+    peak = 1e9
+    bandwidth = None
 
     def __init__(self, memory: int = 1 << 30, shared: int = SHARED, lasts: int | None = None) -> None:
         self.memory, self.shared, self.lasts = memory, shared, lasts
@@ -91,6 +100,14 @@ class Twin:
         with self._lock:
             for launch in program.launches:
                 self._launch(launch)
+
+    def profile(self, program: Program) -> dict[str, float]:
+        spent: dict[str, float] = {}
+        for launch in program.launches:
+            begin = time.perf_counter()
+            self._launch(launch)
+            spent[launch.stage] = spent.get(launch.stage, 0.0) + time.perf_counter() - begin
+        return spent
 
     def wait(self) -> None:
         pass

@@ -13,6 +13,7 @@ import zstandard
 from nczip import CorruptError, NewerVersionError, blocks, language, levels
 from nczip.blocks import Packed, Step
 from nczip.container import LANGUAGE, MIXTURE, RAW, ZSTD, BlockHead, Method
+from nczip.device import Choice
 
 MIB = 1 << 20
 
@@ -107,7 +108,9 @@ def test_in_doubt_a_trial_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[tuple[int, int]] = []
 
     def pack_to(sizes: dict[int, int]) -> None:
-        def packed(method: Method, _level: int, piece: memoryview, _bases: object, _step: Step) -> bytes:
+        def packed(
+            method: Method, _level: int, piece: memoryview, _bases: object, _on: Choice, _step: Step
+        ) -> bytes:
             tried.append((method.id, len(piece)))
             return bytes(sizes[method.id])
 

@@ -63,7 +63,7 @@ class TestInterrupts:
     ) -> None:
         finished = []
 
-        def fail_or_go_on(_methods, _level, raw, step, _hint) -> None:
+        def fail_or_go_on(_methods, _level, raw, step, _hint, _on) -> None:
             if bytes(raw[:6]) == b"line 0":
                 raise MemoryError("no room")
             for _ in range(100_000):
