@@ -146,8 +146,11 @@ def planes_samples(raw: Buffer) -> bytes:
 def planes_highest(raw: Buffer, kind: int, lead: int) -> list[int]:
     """How often each of 256 values occurs in the samples' plane of highest bytes."""
 
-def unwrap_lines(text: Buffer) -> tuple[bytes, bytes, int]:
-    """Text with spaces for its single line ends, packed decisions which gaps these are, and how many."""
+def unwrap_lines(text: Buffer) -> tuple[bytes, bytes, int, int]:
+    """Text with spaces for its single line ends, packed decisions which gaps these are, and how many.
+
+    Then the bytes that the decisions would take if the letters before a gap told them.
+    """
 
 def wrap_lines(text: Buffer, decisions: Buffer) -> bytes:
     """The text again. Raises ValueError where the decisions end early or do not fit it."""

@@ -14,7 +14,8 @@ from nczip.errors import CorruptError, TruncatedError
 
 LEAST_LINES = 64
 MOST_COLUMNS = 300  # bytes a line, on average
-WORTH = 1.25  # bits a line end, up to which the column tells them; a model would take two to five
+WORTH = 1.25  # bits a line end, up to which the column tells them; models of prose take two to five
+GAIN = 2.0  # bits a line end, by which the column tells more than the letters before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ def unwrap(raw: memoryview) -> Unwrapped | None:
         return None
     returns = lines if lines == content.count(b"\r\n") == content.count(b"\r") else 0
     content = content.replace(b"\r\n", b"\n") if returns else content
-    text, decisions, ends = _core.unwrap_lines(content)
-    if ends >= LEAST_LINES and 8 * len(decisions) <= WORTH * ends:
+    text, decisions, ends, by_text = _core.unwrap_lines(content)
+    column_tells = 8 * len(decisions) <= min(WORTH * ends, 8 * by_text - GAIN * ends)
+    if ends >= LEAST_LINES and column_tells:
         return Unwrapped(text, returns, decisions or b"\0")  # the coder's zeros need not be there, but one
     return Unwrapped(content, returns, b"") if returns else None
 

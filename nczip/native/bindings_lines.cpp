@@ -21,7 +21,7 @@ nb::tuple unwrap_lines(nb::handle text) {
     result = ncz::unwrap_lines(buffer.data(), buffer.size(), out.data(), coder);
   }
   return nb::make_tuple(as_bytes(out.data(), buffer.size()),
-                        as_bytes(result.decisions.data, result.decisions.size), result.ends);
+                        as_bytes(result.decisions.data, result.decisions.size), result.ends, result.by_text);
 }
 
 nb::bytes wrap_lines(nb::handle text, nb::handle decisions) {

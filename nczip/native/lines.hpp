@@ -11,31 +11,28 @@
 
 namespace ncz::inline NCZ_ISA {
 
-// How likely a line ends before a word, by the column that the word would reach.
+// How likely a line ends in a gap, by a context: the column that the next word would reach, or the text before.
+template <size_t kContexts>
 class WrapModel {
  public:
-  WrapModel() {
-    for (size_t i = 0; i < kReaches; ++i) {
-      chance_[i] = kTotal / 64;
-      seen_[i] = 0;
-    }
-  }
-  uint32_t chance(size_t reach) const { return chance_[reach < kReaches ? reach : kReaches - 1]; }
-  void learn(size_t reach, bool ended) {
-    if (reach >= kReaches) reach = kReaches - 1;
-    const int64_t step = (int64_t{ended ? kTotal : 0} - chance_[reach]) / (seen_[reach] + 2);
-    const int64_t moved = chance_[reach] + step;
-    chance_[reach] = static_cast<uint32_t>(moved < kLeast ? kLeast : moved > kTotal - kLeast ? kTotal - kLeast : moved);
-    seen_[reach] += seen_[reach] < kMostSeen;
+  WrapModel() : chance_(kContexts, kTotal / 64), seen_(kContexts) {}
+  uint32_t chance(size_t context) const { return chance_[context]; }
+  void learn(size_t context, bool ended) {
+    const int64_t step = (int64_t{ended ? kTotal : 0} - chance_[context]) / (seen_[context] + 2);
+    const int64_t moved = chance_[context] + step;
+    chance_[context] =
+        static_cast<uint32_t>(moved < kLeast ? kLeast : moved > kTotal - kLeast ? kTotal - kLeast : moved);
+    seen_[context] += seen_[context] < kMostSeen;
   }
 
  private:
-  static constexpr size_t kReaches = 256;  // columns
   static constexpr int64_t kLeast = kTotal >> 14;
   static constexpr uint32_t kMostSeen = 250;
-  uint32_t chance_[kReaches];
-  uint32_t seen_[kReaches];
+  Array<uint32_t> chance_, seen_;
 };
+
+inline constexpr size_t kReaches = 256;  // columns that are told apart
+inline constexpr size_t kTexts = 4096;   // ends of words that are
 
 inline bool is_gap(uint8_t byte) { return byte == ' ' || byte == '\n'; }
 
@@ -50,35 +47,42 @@ void walk_gaps(const uint8_t* text, size_t size, Decide decide) {
     if (between) {
       size_t reach = column + 1;
       for (word_end = at + 1; word_end < size && !is_gap(text[word_end]); ++word_end) reach += characters(word_end);
-      ended = decide(at, reach);
+      ended = decide(at, reach < kReaches ? reach : kReaches - 1);
     }
     column = ended ? 0 : column + characters(at);
   }
 }
 
 // Text with spaces for its wrapped line ends, and the packed decisions which of them are ends. `ends` counts these.
+// `by_text`: bytes that the decisions would take if the last three letters before a gap told them, as in lists.
 struct Unwrapped {
   Packed decisions;
-  size_t ends;
+  size_t ends, by_text;
 };
 inline Unwrapped unwrap_lines(const uint8_t* text, size_t size, uint8_t* out, RangeEncoder& coder) {
   std::memcpy(out, text, size);
-  WrapModel model;
+  WrapModel<kReaches> model;
+  WrapModel<kTexts> other;
+  RangeEncoder aside;
   size_t ends = 0;
   walk_gaps(text, size, [&](size_t at, size_t reach) {
     const bool ended = text[at] == '\n';
     coder.encode_bit(ended, model.chance(reach));
     model.learn(reach, ended);
+    size_t before = 0;
+    for (size_t back = at < 3 ? at : 3; back > 0; --back) before = (before * 33 + text[at - back]) % kTexts;
+    aside.encode_bit(ended, other.chance(before));
+    other.learn(before, ended);
     if (ended) out[at] = ' ', ++ends;
     return ended;
   });
-  return {coder.finish(), ends};
+  return {coder.finish(), ends, aside.finish().size};
 }
 
 // Back, in place. False if the decisions end early or stand for a line end twice.
 inline bool wrap_lines(uint8_t* text, size_t size, const uint8_t* decisions, size_t decisions_size) {
   RangeDecoder coder(decisions, decisions_size);
-  WrapModel model;
+  WrapModel<kReaches> model;
   bool sound = true;
   walk_gaps(text, size, [&](size_t at, size_t reach) {
     const bool ended = coder.decode_bit(model.chance(reach));

@@ -23,7 +23,7 @@ GAPPY = st.lists(st.sampled_from([b"a", b"bcd", "é東".encode(), b" ", b"\n", b
 def test_the_core_is_the_reference(text: bytes) -> None:
     unwrapped = _core.unwrap_lines(text)
     assert unwrapped == reference.unwrap_lines(text)
-    without, decisions, ends = unwrapped
+    without, decisions, ends, _ = unwrapped
     assert without.count(b"\n") + ends == text.count(b"\n")
     assert _core.wrap_lines(without, decisions) == reference.wrap_lines(without, decisions) == text
 
@@ -66,10 +66,18 @@ def test_decisions_that_pack_to_nothing() -> None:
     """A line end at every gap is the number 0 to the coder."""
     text = b"a\n" * 300 + b"a"
     assert _core.unwrap_lines(text)[1] == b""
-    unwrapped = lines.unwrap(memoryview(text))
-    assert unwrapped is not None
+    unwrapped = lines.Unwrapped(_core.unwrap_lines(text)[0], 0, b"\0")
     parts, _, _ = lines.part(unwrapped.join(b""), len(text))
     assert lines.wrap(parts, unwrapped.text) == text
+    # As a block it keeps its lines, since every word before one says as much.
+    assert lines.unwrap(memoryview(text)) is None
+
+
+def test_lists_keep_their_lines() -> None:
+    """The column tells as well where lines of one length end with the same word, but so do the words."""
+    text = b"".join(b"item %04d is worth %04d euros\n" % (i, i * i % 9000 + 1000) for i in range(900))
+    assert 8 * len(_core.unwrap_lines(text)[1]) < 900
+    assert lines.unwrap(memoryview(text)) is None
 
 
 def test_mixed_line_ends_stay() -> None:
