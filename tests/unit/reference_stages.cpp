@@ -77,7 +77,7 @@ void matches(const std::vector<uint8_t>& content) {
   MatchModel match;
   match.start(4, 12);
   for (size_t pos = 1; pos <= content.size(); ++pos) {
-    match.update_byte(content.data(), pos, pos % 1000 < 500);
+    match.update_byte(content.data(), pos, pos % 1000 < 500, nullptr);
     std::printf("match %" PRIu32 " %" PRIu32 "\n", match.length(), match.length() ? match.pointer() : 0);
     const uint32_t next = pos < content.size() ? content[pos] : 0;
     for (int i = 0; i < 8; ++i) {

@@ -93,7 +93,7 @@ class TestEveryLevel:
 
 @pytest.mark.parametrize("level", levels.LANGUAGE_LEVELS)
 def test_runs_are_tried_without_the_model_where_it_pays_for_every_token(level: int) -> None:
-    methods = replace(levels.plan(level), inflates=False).methods
+    methods = replace(levels.plan(level), transforms=False).methods
     assert blocks._suited(methods, level, memoryview(b"and " * 9000), quiet) == (
         methods if level == 7 else methods[:1]
     )
@@ -103,7 +103,7 @@ def test_runs_are_tried_without_the_model_where_it_pays_for_every_token(level: i
 
 def test_in_doubt_a_trial_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = memoryview(b"".join(b"%d,%x;" % (i * i, i * 77) for i in range(9000)))
-    methods = replace(levels.plan(8), numbers=None, inflates=False).methods
+    methods = replace(levels.plan(8), numbers=None, transforms=False).methods
     monkeypatch.setattr(language, "bytes_a_token", lambda *_: 1.5)
     tried: list[tuple[int, int]] = []
 

@@ -169,7 +169,7 @@ def test_match(core: dict[str, Lines]) -> None:
     match, seen, whole = MatchModel(4, 12), [], content()
     for position in range(1, len(whole) + 1):
         history = bytearray(whole[:position])
-        match.learn(history, binary=position % 1000 < 500)
+        match.learn(history, binary=position % 1000 < 500, base=None)
         seen.append((match.length, match.pointer if match.length else 0))
         following = (whole + b"\0")[position] | 256
         for i in range(8):
