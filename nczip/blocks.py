@@ -27,6 +27,7 @@ from nczip.container import (
     BlockHead,
     Method,
     inner_of,
+    innermost,
     spoken,
     wrapped,
 )
@@ -106,7 +107,7 @@ def pack(
     if inner and hint is None:
         best, data, is_sure = _pack_inflated(inner, level, view, on, _part(step, 0, 2, len(view)))
         step = _part(step, 1, 2, len(view)) if data is not None else step
-    if not is_sure:
+    if not is_sure or bases:
         method, packed = _pack_best(plain, level, view, hint, step, bases, on)
         name = 2 + len(best.config)  # bytes that a frame of one block needs to say it
         if packed is not None and (data is None or len(packed) <= len(data) + name):
@@ -197,10 +198,12 @@ def _candidates(
         suited = _suited(methods, level, raw, step, bases, on)
         text = lines.unwrap(raw) if in_lines else None
         for method in suited:
-            if text is not None and method in in_lines:
-                found.append((in_lines[method], partial(_pack_unwrapped, method, level, text, len(raw), on)))
-            else:
-                found.append((method, partial(_pack, method, level, raw, bases, on)))
+            bare = innermost(method)
+            if text is not None and bare in in_lines:
+                found.append((in_lines[bare], partial(_pack_unwrapped, bare, level, text, len(raw), on)))
+                if method.id != BASED:
+                    continue
+            found.append((method, partial(_pack, method, level, raw, bases, on)))
     return found
 
 

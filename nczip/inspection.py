@@ -18,6 +18,7 @@ from nczip.container import (
     LINES,
     MAJOR,
     MIXTURE,
+    NAMED_FORM,
     PLANES,
     RAW,
     RAW_FORM,
@@ -193,15 +194,13 @@ def _frame_info(offset: int, frame: Frame, bases: tuple[Base, ...]) -> FrameInfo
 
 def _level(frame: Frame) -> int | None:
     for method in map(innermost, frame.methods):
+        if method.id == MIXTURE and frame.form == NAMED_FORM and len(method.config) > 1:
+            return method.config[1]
         if method.id == LANGUAGE:
             from nczip import language
 
             return language.level(method)
     return frame.form if frame.form < RAW_FORM else frame.level or None
-
-
-def _name(method: Method) -> str:
-    return METHOD_NAMES[(inner_of(method) or method).id]
 
 
 def _base(method: Method) -> str | None:

@@ -75,10 +75,11 @@ class Plan:
         """What blocks may be packed by."""
         plain = (self.method,) if self.otherwise is None else (self.method, self.otherwise)
         others: tuple[Method, ...] = () if self.numbers is None else (self.numbers,)
+        bare = tuple(map(innermost, plain))  # a base has its line ends and its streams as they are
         if self.transforms:
-            others += tuple(wrapped(LINES, b"", method) for method in plain)
+            others += tuple(wrapped(LINES, b"", method) for method in bare)
         if self.transforms and self.block_size >= MIN_INFLATED:
-            inner = (_no_larger(method, self.block_size) for method in plain)
+            inner = (_no_larger(method, self.block_size) for method in bare)
             others += tuple(wrapped(INFLATED, b"", method) for method in inner)
         return plain + others
 
@@ -197,7 +198,7 @@ def plan(
     method = default_method(level, model)
     otherwise = default_method(OTHERWISE) if method.id == LANGUAGE else None
     numbers = Method(PLANES if level in PLANES_LEVELS else TENSOR)
-    transforms = level in TRANSFORMING_LEVELS and base is None
+    transforms = level in TRANSFORMING_LEVELS
     full = _with_base(Plan(level, method, size, threads, otherwise, numbers, transforms, base))
     if memory is None:
         return full

@@ -93,7 +93,7 @@ def _describe(name: str, info: "nczip.ArchiveInfo") -> None:
     counts = _blocks(info)
     forms = Counter(frame.form for frame in info.frames)
     models = [_model(model) for model in info.models]
-    if {"mixture", "language"} & counts.keys():
+    if {"mixture", "language"} & {word for method in counts for word in method.split()}:
         models.append(f"{units.size(knowledge.packed_size())} of built-in knowledge")
     need = info.memory_needed
     levels = sorted({frame.level for frame in info.frames if frame.level is not None})

@@ -176,6 +176,7 @@ void define_planes(nb::module_& core);    // bindings_planes.cpp
 void define_deflate(nb::module_& core);   // bindings_deflate.cpp
 
 NB_MODULE(_core, m) {
+  nb::set_leak_warnings(false);  // a second Ctrl-C ends the interpreter with blocks still in work
   define_stages(m);
   define_tensor(m);
   define_language(m);
