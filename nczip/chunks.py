@@ -13,6 +13,7 @@ from nczip.errors import CorruptError
 
 IDAT = b"IDAT"
 AROUND = 12  # bytes of a chunk beside its data: length, type, CRC
+MOST = 1 << 16  # chunks of a block: others stay as they are
 
 
 def join(raw: bytes) -> tuple[bytes, bytes, list[tuple[int, int]]]:
@@ -24,11 +25,12 @@ def join(raw: bytes) -> tuple[bytes, bytes, list[tuple[int, int]]]:
     pieces: list[bytes] = []
     images: list[tuple[int, int]] = []
     size = end = done = 0  # of the joined bytes; of the chunks so far, in raw and in the joined bytes
+    left = MOST
     at = raw.find(IDAT) - 4
     while at != -5:
         sizes: list[int] = []
         start = at
-        while (data := _data_at(raw, at)) is not None:
+        while len(sizes) < left and (data := _data_at(raw, at)) is not None:
             if not sizes:
                 pieces.append(raw[end:at])
                 size += len(pieces[-1])
@@ -36,6 +38,7 @@ def join(raw: bytes) -> tuple[bytes, bytes, list[tuple[int, int]]]:
             pieces.append(data)
             at += len(data) + AROUND
         if sizes:
+            left -= len(sizes)
             gap, end = size - done, at
             done = size + sum(sizes)
             images.append((size, done))
@@ -43,26 +46,32 @@ def join(raw: bytes) -> tuple[bytes, bytes, list[tuple[int, int]]]:
             for count, even, last in _series(sizes):
                 table.append(varint(gap) + varint(count) + varint(even) + varint(last))
                 gap = 0
-        at = raw.find(IDAT, max(at, start + 1) + 4) - 4
+        at = raw.find(IDAT, max(at, start + 1) + 4) - 4 if left else -5
     pieces.append(raw[end:])
     return varint(len(table)) + b"".join(table), b"".join(pieces), images
 
 
 def read(table: Source) -> list[tuple[int, int, int, int]]:
-    """The table that ``join`` made: for each run of chunks the bytes before it, how many, and two sizes."""
+    """The table that ``join`` made: for each run of chunks the bytes before it, how many, and two sizes.
+
+    Raises CorruptError.
+    """
+    count = read_varint(table)
+    if count > MOST:
+        raise CorruptError("its images claim to be more than there is")
     return [
-        (read_varint(table), read_varint(table), read_varint(table), read_varint(table))
-        for _ in range(read_varint(table))
+        (read_varint(table), read_varint(table), read_varint(table), read_varint(table)) for _ in range(count)
     ]
 
 
 def part(runs: list[tuple[int, int, int, int]], joined: bytes, raw_size: int) -> bytes:
     """Undoes ``join``; ``raw_size`` is the most bytes that there may be. Raises CorruptError."""
     pieces: list[bytes] = []
-    size = at = 0
+    size = at = chunks = 0
     for gap, count, even, last in runs:
         size += gap + count * (even + AROUND) + last + AROUND
-        if size > raw_size or gap + count * even + last > len(joined) - at:
+        chunks += count + 1
+        if chunks > MOST or size > raw_size or gap + count * even + last > len(joined) - at:
             raise CorruptError("its images claim to be more than there is")
         pieces.append(joined[at : at + gap])
         at += gap

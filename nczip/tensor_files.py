@@ -87,7 +87,7 @@ def read_entries(file: BinaryIO, size: int | None = None) -> list[TensorEntry]:
         else:
             entries = _safetensors(head, magic)
         return _checked(entries, size)
-    except (_NotThisError, ValueError, RecursionError, MemoryError, SyntaxError, TypeError, KeyError):
+    except (_NotThisError, ValueError, LookupError, RecursionError, MemoryError, SyntaxError, TypeError):
         return []
 
 

@@ -274,6 +274,19 @@ class TestHostile:
                 container.read_frame(BytesSource(frame))
 
 
+def test_chunks_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table of a few bytes must not stand for millions of chunks, nor be one of millions of runs."""
+    with pytest.raises(CorruptError, match="claim"):
+        chunks.part([(0, chunks.MOST, 0, 0)], b"", 1 << 28)
+    with pytest.raises(CorruptError, match="claim"):
+        chunks.read(container.BytesSource(container.varint(chunks.MOST + 1) + bytes(99)))
+    raw = png(100, 100, 100)
+    monkeypatch.setattr(chunks, "MOST", 2)
+    table, joined, images = chunks.join(raw)
+    assert [end - begin for begin, end in images] == [200]
+    assert chunks.part(chunks.read(container.BytesSource(table)), joined, len(raw)) == raw
+
+
 def test_chunks_that_are_damaged_stay_as_they_are() -> None:
     raw = bytearray(png(100, 100, 100))
     raw[-40] ^= 1  # in the last chunk

@@ -106,6 +106,10 @@ HOSTILE = {
     "npy of objects": b"\x93NUMPY\x01\x00"
     + (60).to_bytes(2, "little")
     + b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }".ljust(60),
+    "npy of fields": npy(np.zeros(3, "<f4").view([("a", "<f4")])),
+    "npy without a type": b"\x93NUMPY\x01\x00"
+    + (60).to_bytes(2, "little")
+    + b"{'descr': '<', 'fortran_order': False, 'shape': (1,), }".ljust(60),
     "npy that runs": b"\x93NUMPY\x01\x00"
     + (60).to_bytes(2, "little")
     + b"{'descr': exit(), 'fortran_order': 0, 'shape': ()}".ljust(60),
