@@ -58,15 +58,13 @@ class Writer(io.BufferedIOBase):
         on_progress: Progress | None = None,
         close_sink: bool = False,
     ) -> None:
-        plan = levels.plan(
-            level, model=model, base=given(base), threads=threads, memory=memory, block_size=block_size
-        )
+        self._fit = partial(levels.plan, model=model, base=given(base), memory=memory)
+        plan = self._fit(level, threads=threads, block_size=block_size)
         devices.check(device)
         served = devices.serves(plan.method, device)
         if served:
             plan = replace(plan, on=devices.Choice(device, verify, Semaphore(plan.threads)))
         self.plan = plan
-        self._model = model
         self._memory = memory
         self._block_size = block_size
         self.raw_size = 0
@@ -123,14 +121,8 @@ class Writer(io.BufferedIOBase):
         with self._abort_on_error():
             if self._tally is None and self._buffer and self._memory is not None:
                 # All there is, and less than the limit was fitted to: larger tables may fit, from a pipe too.
-                refitted = levels.plan(
-                    self.plan.level,
-                    model=self._model,
-                    base=self.plan.base,
-                    threads=self.plan.threads,
-                    memory=self._memory,
-                    block_size=len(self._buffer),
-                )
+                size = len(self._buffer)
+                refitted = self._fit(self.plan.level, threads=self.plan.threads, block_size=size)
                 self.plan = replace(refitted, on=self.plan.on)
             cuts = self._cuts(memoryview(self._buffer), last=True)
             if self._tally is None and len(cuts) < 2:  # one block takes but a few bytes around it
@@ -188,11 +180,8 @@ class Writer(io.BufferedIOBase):
         if self._layout is None:
             if self.plan.level in levels.LANGUAGE_LEVELS and is_for_tensors(view):
                 # No language model runs on tensors, and they want longer blocks than one does.
-                self.plan = levels.plan(
-                    levels.OTHERWISE,
-                    threads=self.plan.threads,
-                    memory=self._memory,
-                    block_size=self._block_size,
+                self.plan = self._fit(
+                    levels.OTHERWISE, threads=self.plan.threads, block_size=self._block_size
                 )
                 self._pool.threads = self.plan.threads  # nor has a GPU anything to do
             text_apart = self.plan.level in levels.LANGUAGE_LEVELS

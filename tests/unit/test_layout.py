@@ -165,3 +165,7 @@ def test_no_language_model_runs_on_tensors(level: int) -> None:
     data = content("npz")
     assert nczip.compress(data, level) == nczip.compress(data, 6)
     assert nczip.compress(data, level, block_size=100_000) == nczip.compress(data, 6, block_size=100_000)
+    base = nczip.Base(data[:-1000])
+    with_base = nczip.compress(data, level, base=base)
+    assert with_base == nczip.compress(data, 6, base=base)
+    assert nczip.inspect(io.BytesIO(with_base)).bases == [base.name.hex()]
