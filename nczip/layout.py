@@ -12,7 +12,7 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 
-from nczip.tensor_files import ELEMENTS, QUANTISED, TensorEntry, may_have_entries, read_entries
+from nczip.tensor_files import UNITS, TensorEntry, may_have_entries, read_entries
 
 SMALL = 64 << 10  # bytes: smaller tensors share blocks, smaller content is not looked at
 _PADDING = 64  # bytes: a gap up to this goes with the tensor before it
@@ -93,7 +93,7 @@ class Layout:
         """Bytes of a block that a segment fills: whole elements, if there is room for one."""
         if hint is None:
             return self._block_size
-        _, unit = QUANTISED.get(hint.dtype, (1, ELEMENTS.get(hint.dtype, 1)))
+        _, unit = UNITS.get(hint.dtype, (1, 1))
         return max(self._block_size // unit * unit, min(unit, self._block_size))
 
     def _look(self, view: memoryview) -> None:

@@ -228,7 +228,7 @@ def _fit(full: Plan, limit: int, *, shrink: bool) -> Plan:
         tables_get_half = 7 * size <= left
         if last or tables_get_half:
             plans += _smaller(plain, max(1, left - 3 * size - BLOCK))
-        for plan in (one for full in plans for one in (full, replace(full, numbers=None))):
+        for plan in (one for whole in plans for one in (whole, replace(whole, numbers=None))):
             need = plan.memory
             if need <= limit:
                 return plan

@@ -7,8 +7,6 @@ and others, 2023), NPY versions 1 to 3 (NumPy).
 
 from __future__ import annotations
 
-import ast
-import json
 import struct
 from dataclasses import dataclass, replace
 from math import prod
@@ -19,7 +17,7 @@ _MAX_TENSORS = 1 << 20
 _MAX_DIMENSIONS = 64
 
 # Bytes of an element, by the name that safetensors has for its type; others' types are given the same names.
-ELEMENTS = {
+_ELEMENTS = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
     "I32": 4, "U32": 4, "F32": 4, "I64": 8, "U64": 8, "F64": 8,
 }  # fmt: skip
@@ -32,7 +30,9 @@ QUANTISED = {
     "IQ4_NL": (32, 18), "IQ3_S": (256, 110), "IQ2_S": (256, 82), "IQ4_XS": (256, 136), "IQ1_M": (256, 56),
     "TQ1_0": (256, 54), "TQ2_0": (256, 66), "MXFP4": (32, 17),
 }  # fmt: skip
-_GGUF_TYPES = {
+# The smallest whole part of every type: elements and bytes.
+UNITS = {name: (1, size) for name, size in _ELEMENTS.items()} | QUANTISED
+GGUF_TYPES = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 9: "Q8_1", 10: "Q2_K",
     11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS",
     19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 24: "I8", 25: "I16", 26: "I32",
@@ -140,12 +140,12 @@ def _entry(name: str, dtype: str, shape: tuple[int, ...], start: int, length: in
     if len(shape) > _MAX_DIMENSIONS or not all(map(_is_count, shape)) or not _is_count(start):
         raise _NotThisError
     if dtype in QUANTISED:
-        elements, size = QUANTISED[dtype]
+        elements, size = UNITS[dtype]
         if not shape or shape[-1] % elements:
             raise _NotThisError
         bytes_ = prod(shape) // elements * size
-    elif dtype in ELEMENTS:
-        bytes_ = prod(shape) * ELEMENTS[dtype]
+    elif dtype in UNITS:
+        bytes_ = prod(shape) * UNITS[dtype][1]
     elif length is None:
         raise _NotThisError
     else:
@@ -160,6 +160,8 @@ def _safetensors(head: _Head, length: bytes) -> list[TensorEntry]:
     # A tensor has one object and two lists: more of them is a header made to take memory.
     if not text.startswith(b"{") or text.count(b"{") > _MAX_TENSORS or text.count(b"[") > 2 * _MAX_TENSORS:
         raise _NotThisError
+    import json
+
     header = json.loads(text.decode(), object_pairs_hook=_unique)
     header.pop("__metadata__", None)
     begin = head.at
@@ -222,7 +224,7 @@ def _gguf_info(head: _Head) -> tuple[str, str, tuple[int, ...], int]:
         raise _NotThisError
     shape = struct.unpack(f"<{dimensions}Q", head.take(8 * dimensions))
     kind, offset = head.number(4), head.number(8)
-    return name, _GGUF_TYPES[kind], shape[::-1], offset
+    return name, GGUF_TYPES[kind], shape[::-1], offset
 
 
 def _npy(head: _Head, magic: bytes) -> list[TensorEntry]:
@@ -231,6 +233,8 @@ def _npy(head: _Head, magic: bytes) -> list[TensorEntry]:
     length = head.number(2 if magic[6] == 1 else 4)
     if length > 1 << 16:
         raise _NotThisError
+    import ast
+
     header = ast.literal_eval(head.take(length).decode("latin-1"))
     order, kind, width = header["descr"][0], header["descr"][1], int(header["descr"][2:])
     shape = header["shape"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nczip import _core
+from nczip import _core, tensor_files
 from nczip.errors import CorruptError
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ KINDS = (
     *("BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2", "I8"),
     *("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"),
 )
-UNITS = (2, 2, 4, 8, 1, 1, 32, 18, 20, 22, 24, 34, 144, 176, 210)  # bytes of an element or a block of quants
+# Bytes of an element or a block of quants; integers of 8 bits come by 32.
+UNITS = tuple(32 if kind == "I8" else tensor_files.UNITS[kind][1] for kind in KINDS)
 GUESSED = ("bf16", "fp16", "fp32", "fp64", "fp8_e4m3", "fp8_e5m2", "int8")  # as ``numeric.Kind`` spells them
 LONGEST_ROW = 1 << 20  # elements
 STEP = 256 << 10  # raw bytes: some hundredths of a second

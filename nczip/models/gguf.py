@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nczip.errors import ModelFileError
+from nczip.tensor_files import GGUF_TYPES, UNITS
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -142,18 +143,14 @@ def _q6_k(blocks: Bytes) -> Floats:
     return weights.reshape(-1, 256)
 
 
+_DECODERS = {
+    "F32": _f32, "F16": _f16, "BF16": _bf16, "Q4_0": _q4_0, "Q4_1": _q4_1, "Q5_0": _q5_0, "Q5_1": _q5_1,
+    "Q8_0": _q8_0, "Q4_K": _q4_k, "Q5_K": _q5_k, "Q6_K": _q6_k,
+}  # fmt: skip
 ENCODINGS = {
-    0: Encoding("F32", 1, 4, _f32),
-    1: Encoding("F16", 1, 2, _f16),
-    2: Encoding("Q4_0", 32, 18, _q4_0),
-    3: Encoding("Q4_1", 32, 20, _q4_1),
-    6: Encoding("Q5_0", 32, 22, _q5_0),
-    7: Encoding("Q5_1", 32, 24, _q5_1),
-    8: Encoding("Q8_0", 32, 34, _q8_0),
-    12: Encoding("Q4_K", 256, 144, _q4_k),
-    13: Encoding("Q5_K", 256, 176, _q5_k),
-    14: Encoding("Q6_K", 256, 210, _q6_k),
-    30: Encoding("BF16", 1, 2, _bf16),
+    number: Encoding(name, *UNITS[name], _DECODERS[name])
+    for number, name in GGUF_TYPES.items()
+    if name in _DECODERS
 }
 
 
