@@ -6,6 +6,7 @@ STAMP := $(VENV)/.built
 BUILD := build
 NATIVE := CMakeLists.txt pyproject.toml $(wildcard nczip/native/*)
 JOBS ?= 2
+EXTRAS ?= test,lint,plot
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
 LLAMA := build/llama
@@ -27,7 +28,7 @@ $(VENV)/bin/python:
 $(STAMP): $(VENV)/bin/python $(NATIVE)
 	$(BIN)/pip install -q --disable-pip-version-check "scikit-build-core>=0.11" "nanobind>=2.4" "cmake>=3.22" ninja
 	$(BIN)/pip install -q --disable-pip-version-check --no-build-isolation -C editable.mode=redirect -C build-dir=$(BUILD) \
-	  -C cmake.define.NCZIP_WERROR=ON -C cmake.define.NCZIP_SANITIZE=$(SANITIZE) -e ".[test,lint,plot]"
+	  -C cmake.define.NCZIP_WERROR=ON -C cmake.define.NCZIP_SANITIZE=$(SANITIZE) -e ".[$(EXTRAS)]"
 	touch $(STAMP)
 
 build: setup

@@ -1,4 +1,4 @@
-"""Level 7 on this machine's GPU: whether it computes what the CPU computes, and how fast it is.
+"""Levels 7 and 8 on this machine's GPU: whether it computes what the CPU computes, and how fast it is.
 
     cuda/try.sh --corpora DIR                everything, in less than eight minutes
     cuda/try.sh --corpora DIR --seconds 900  with more text
@@ -31,7 +31,7 @@ from nczip import device as devices
 from nczip.cli.bench_cmd import lines as bench_lines
 from nczip.device import bench, lockstep
 from nczip.device.launching import Memory, Program
-from nczip.device.passes import Caches, Passes, Shape
+from nczip.device.passes import ADMISSION, Caches, Passes, Shape, Spelled
 from nczip.device.weights import Weights
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ VECTORS = ROOT / "formats" / "vectors" / "next"
 sys.path += [str(ROOT / "tests" / part) for part in ("gpu", "unit")]
 
 PARTS = ("gpu", "kernels", "golden", "logits", "archives", "batches", "speed")
-LEVEL = 7
+LEVELS = (7, 8)
 MOST = 52_000_000  # bytes of text that speed is measured on
 BYTES_A_TOKEN = 3.5  # about, to foretell how long that takes
 SHARED = 227 << 10
@@ -156,16 +156,20 @@ def each_kernel(checks: Checks) -> None:
                 f"kernels, {name}, {length} tokens",
                 lambda name=name, length=length: _trace(tiny(name), length, Twin()),
             )
+    checks.step("kernels, spelled", lambda: _trace(tiny("llama"), 24, Twin(), Spelled(16, 4096)))
 
 
-def _trace(model: Any, length: int, twin: Any) -> None:
+def _trace(model: Any, length: int, twin: Any, spelled: Spelled | None = None) -> None:
     gpu_device = devices.stations()[0].device
     sides = []
     for device in (gpu_device, twin):
         weights = Weights(device, *model.arguments)
         memory = Filled(device)
-        shape = Shape(blocks=3, length=length, room=2, window=64)
+        shape = Shape(blocks=3, length=length, room=2, window=64, spelled=spelled)
         passes = Passes(weights, Caches(weights, shape, memory), 3, memory)
+        if spelled:
+            memory.skip(passes.caches.spellings)  # which has addresses in it
+            passes.admit(np.array([(0, 0, spelled.size, block, 0) for block in range(3)], ADMISSION), 0)
         sides.append((device, memory, passes, weights))
     random = np.random.default_rng(1)
     tokens = random.integers(0, model.shape.entries, (3, length)).astype(np.uint32)
@@ -218,6 +222,10 @@ class Filled(Memory):
         self.sizes.append((address, size))
         return address
 
+    def skip(self, address: int) -> None:
+        """Its content does not count."""
+        self.sizes = [one for one in self.sizes if one[0] != address]
+
     def content(self) -> list[np.ndarray]:
         found = []
         for address, size in self.sizes:
@@ -228,22 +236,23 @@ class Filled(Memory):
 
 def golden(checks: Checks) -> None:
     with models_in(VECTORS / "models"):
-        for path in sorted(VECTORS.glob("*-7.ncz")):
-            content = (VECTORS / "content" / f"{path.stem.rpartition('-')[0]}.bin").read_bytes()
-            archive = path.read_bytes()
+        for path in sorted(VECTORS.glob("*-[78].ncz")):
+            name, _, level = path.stem.rpartition("-")
+            content, archive = (VECTORS / "content" / f"{name}.bin").read_bytes(), path.read_bytes()
 
-            def both_ways(archive: bytes = archive, content: bytes = content) -> None:
+            def both_ways(
+                archive: bytes = archive, content: bytes = content, level: int = int(level)
+            ) -> None:
                 expect(nczip.decompress(archive, device="cuda") == content, "the content")
-                here = nczip.compress(content, LEVEL, device="cpu")
-                expect(nczip.compress(content, LEVEL, device="cuda") == here, "the archive")
+                here = nczip.compress(content, level, device="cpu")
+                expect(nczip.compress(content, level, device="cuda") == here, "the archive")
 
             checks.step(path.name, both_ways)
 
 
 def logits(checks: Checks) -> None:
     """Of the real model, one token at a time and many, past the end of a small window."""
-    method = levels.default_method(LEVEL, checks.args.model)
-    loaded = language.load(method)
+    loaded = language.load(levels.default_method(7, checks.args.model))
     header = loaded.model.header
     device = devices.stations()[0].device
     weights = devices.stations()[0].weights(loaded.model)
@@ -290,13 +299,13 @@ def archives(checks: Checks) -> None:
     model = checks.args.model
     rate = 2000.0 * cores  # bytes a second of the CPU, about
     found = texts(checks.args)
-    each = int(min(checks.args.each, max(4096, checks.left / 4 * rate / len(found))))
+    each = int(min(checks.args.each, max(4096, checks.left / 4 * rate / len(found) / len(LEVELS))))
     for name, content in found.items():
         some = content[:each]
 
-        def same(some: bytes = some) -> None:
-            here = nczip.compress(some, LEVEL, model=model, threads=cores, device="cpu")
-            there = nczip.compress(some, LEVEL, model=model, threads=cores, device="cuda")
+        def same(level: int, some: bytes = some) -> None:
+            here = nczip.compress(some, level, model=model, threads=cores, device="cpu")
+            there = nczip.compress(some, level, model=model, threads=cores, device="cuda")
             expect(nczip.decompress(here, device="cuda") == some, "the GPU does not read what the CPU wrote")
             expect(
                 nczip.decompress(there, threads=cores, device="cpu") == some, "the CPU not what the GPU wrote"
@@ -306,29 +315,35 @@ def archives(checks: Checks) -> None:
         if checks.left < 60:
             print(f"no time for {name} and what follows")
             break
-        checks.step(f"{name}, {len(some)} bytes", same)
+        for level in LEVELS:
+            checks.step(f"{name}, {len(some)} bytes, level {level}", lambda level=level: same(level))
 
 
 def batches(checks: Checks) -> None:
     """Any number of blocks and any length of a pass give the same archive."""
+    for level in LEVELS:
+        _batches(checks, level)
+
+
+def _batches(checks: Checks, level: int) -> None:
     content = b"".join(text[:20_000] for text in texts(checks.args).values())[: checks.args.each * 4]
     model = checks.args.model
-    archive = nczip.compress(content, LEVEL, model=model, block_size=4096, device="cuda")
+    archive = nczip.compress(content, level, model=model, block_size=4096, device="cuda")
     for length, rows in ((1, 64), (7, 70), (32, 256), (128, 1024)):
 
         def packed(length: int = length, rows: int = rows) -> None:
-            with lockstep_with(ENCODED_LENGTH=length, ENCODED_ROWS=rows):
-                again = nczip.compress(content, LEVEL, model=model, block_size=4096, device="cuda")
+            with lockstep_with(ENCODED_LENGTH=length, SPELLED_LENGTH=length, ENCODED_ROWS=rows):
+                again = nczip.compress(content, level, model=model, block_size=4096, device="cuda")
             expect(again == archive, "another archive")
 
-        checks.step(f"packed {length} tokens of {rows // length} blocks at a time", packed)
+        checks.step(f"level {level}, packed {length} tokens of {rows // length} blocks at a time", packed)
     for blocks in (3, 40):
 
         def unpacked(blocks: int = blocks) -> None:
             with lockstep_with(DECODED_BLOCKS=blocks):
                 expect(nczip.decompress(archive, device="cuda") == content, "other content")
 
-        checks.step(f"unpacked {blocks} blocks at a time", unpacked)
+        checks.step(f"level {level}, unpacked {blocks} blocks at a time", unpacked)
 
     def damaged() -> None:
         wrong = bytearray(archive)
@@ -339,26 +354,30 @@ def batches(checks: Checks) -> None:
             return
         raise DifferentError("damage went unseen")
 
-    checks.step("damage", damaged)
+    checks.step(f"level {level}, damage", damaged)
     expect(nczip.inspect(io.BytesIO(archive)).raw_size == len(content), "the archive's size")
 
 
 def speed(checks: Checks) -> None:
+    _speed(checks, 7, checks.left * 0.5)
+    _speed(checks, 8, checks.left * 0.9)
+
+
+def _speed(checks: Checks, level: int, seconds: float) -> None:
+    """On as much text as about so many seconds allow."""
     text = b"".join(texts(checks.args).values())
     model = checks.args.model
-    packing, unpacking = bench.passes(model)
+    packing, unpacking = bench.passes(level, model)
     for one in (packing, unpacking):
         print(f"{one.what}: {one.tokens / one.seconds:,.0f} tokens/s in passes of {one.tokens}")
     seconds_a_token = 3.5 * packing.seconds / packing.tokens + 1.3 * unpacking.seconds / unpacking.tokens
-    size = int(
-        min(MOST, checks.args.bytes, max(1 << 20, checks.left * 0.8 * BYTES_A_TOKEN / seconds_a_token))
-    )
+    size = int(min(MOST, checks.args.bytes, max(1 << 20, seconds * 0.8 * BYTES_A_TOKEN / seconds_a_token)))
     content = (text * (size // len(text) + 1))[:size]
     print(f"{size:,} bytes: the files at hand, {size / len(text):.2f} times")
     measured = bench.run(
-        content, "cuda", model, os.cpu_count() or 1, lambda what: print(f"... {what}", flush=True)
+        content, level, "cuda", model, os.cpu_count() or 1, lambda what: print(f"... {what}", flush=True)
     )
-    print("\n".join(bench_lines(measured, size)))
+    print("\n".join(bench_lines(measured, level, size)))
 
 
 def main() -> int:

@@ -4,11 +4,10 @@
 // A *stretch* is tokens at consecutive positions of one block; each of the model's passes takes `length` rows for every
 // stretch, of which the first count[stretch] are filled. A block's keys and values lie in the cache with its number.
 // Compiled for one size of a head (NCZ_HEAD_DIM), by NVRTC, by nvcc, and as C++ (NCZ_TWIN).
+#include "coding.hpp"
 #include "language_arithmetic.hpp"
-#include "range_decoder.hpp"
 #include "tensor_core.hpp"
-
-#define NCZ_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#include "threads.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
@@ -27,39 +26,6 @@ __device__ inline unsigned char* dynamic_shared() { return shared_bytes; }
 #endif
 
 // ---- what a block of threads, or a warp, does together
-
-__device__ inline int lane_of() { return static_cast<int>(threadIdx.x % kWarp); }
-__device__ inline int warp_of() { return static_cast<int>(threadIdx.x / kWarp); }
-__device__ inline int warps() { return static_cast<int>(blockDim.x / kWarp); }
-
-__device__ inline float warp_most(float x) {
-  for (int by = kWarp / 2; by > 0; by /= 2) x = max(x, __shfl_xor_sync(kAllLanes, x, by));
-  return x;
-}
-template <typename T>
-__device__ inline T warp_sum(T x) {
-  for (int by = kWarp / 2; by > 0; by /= 2) x += __shfl_xor_sync(kAllLanes, x, by);
-  return x;
-}
-__device__ inline float block_most(float x) {
-  __shared__ float of_warp[32];
-  x = warp_most(x);
-  if (lane_of() == 0) of_warp[warp_of()] = x;
-  __syncthreads();
-  for (int i = 0; i < warps(); ++i) x = max(x, of_warp[i]);
-  __syncthreads();
-  return x;
-}
-__device__ inline uint64_t block_sum(uint64_t x) {
-  __shared__ uint64_t of_warp[32];
-  x = warp_sum(x);
-  if (lane_of() == 0) of_warp[warp_of()] = x;
-  __syncthreads();
-  x = 0;
-  for (int i = 0; i < warps(); ++i) x += of_warp[i];
-  __syncthreads();
-  return x;
-}
 
 // The pinned sum of squares: sixteen strided sums, then halves of them. By all of a block's threads.
 __device__ inline float block_squares(const float* x, int size) {
@@ -590,17 +556,6 @@ NCZ_KERNEL(256) intervals(const float* logits, int pitch, const float* head_scal
   }
 }
 
-// A block on its way back.
-struct Decoding {
-  RangeDecoder coder;
-  uint32_t size, known;  // bytes
-};
-constexpr uint32_t kRanOut = 0x80000000u;  // of what is said of a block: its packed bytes ended before its content
-
-struct Admission {
-  uint64_t packed;  // where it begins
-  uint32_t packed_size, size, block, padding;
-};
 // Blocks whose packed bytes are there begin. Grid: ceil(count / 32).
 NCZ_KERNEL(32) admit(const Admission* admission, int count, const uint8_t* packed, Decoding* decoding) {
   const int i = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);

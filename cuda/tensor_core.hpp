@@ -10,15 +10,10 @@
 // upper one first: a tile of columns is four vectors, and a lane finds both sums of a vector in its own registers.
 #pragma once
 
-#include "host_device.hpp"
-#ifdef NCZ_TWIN
-#include "twin.hpp"
-#endif
+#include "threads.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
-constexpr int kWarp = 32;
-constexpr unsigned kAllLanes = 0xffffffffu;
 constexpr int kDepth = 32;             // of a tile
 constexpr int kTileRows = 16;
 constexpr int kVectors = 4;            // of a tile of columns

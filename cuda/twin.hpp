@@ -209,6 +209,7 @@ template <typename T>
 T __shfl_up_sync(unsigned, T value, int by) {
   return twin::exchange(value, twin::current % twin::kLanes - static_cast<unsigned>(by));
 }
+[[noreturn]] inline void __trap() { twin::fail("trap"); }
 template <typename T>
 T atomicAdd(T* to, T value) {
   const T old = *to;

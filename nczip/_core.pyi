@@ -169,6 +169,12 @@ def language_memory(model: LanguageModel, config: bytes, raw_size: int, together
     version does not know.
     """
 
+def spelling_memory(raw_size: int, table_bits: int) -> int:
+    """Bytes for the mixture of a block at level 8, beside its content.
+
+    Raises ValueError for sizes that cannot be.
+    """
+
 def logits(model: LanguageModel, window: int, tokens: Buffer, together: int = 64) -> bytes:
     """Logits in bits, binary32 [tokens, vocabulary], of what follows each of ``tokens`` (uint32).
 

@@ -36,8 +36,8 @@ class Reader(io.BufferedIOBase):
     Reader: a jump costs one block. ``on_progress(raw, packed)`` is called in the caller's thread with the
     bytes decoded so far. ``memory`` is bytes of the whole process: fewer threads if need be, else
     MemoryLimitError. ``base`` is a Base, or bytes or the path of one, or several of them, of which archives
-    name what they need. ``device`` is cpu, cuda, or auto for cuda where there is a GPU; blocks of level 7
-    alone go there. DeviceError for cuda where there is none.
+    name what they need. ``device`` is cpu, cuda, or auto for cuda where there is a GPU; blocks of levels
+    7 and 8 alone go there. DeviceError for cuda where there is none.
     """
 
     _is_open = False  # a failed __init__ leaves nothing to close

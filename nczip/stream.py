@@ -36,7 +36,7 @@ def compress(
     ``model`` is for levels 7 to 9: the name, hash or path of a language model; None is the default one.
     ``base``: what the archive may build on, and decompressing will need: a Base, or bytes or the path of one.
     Of many small pieces that share one, each should be given the same Base.
-    ``device`` and ``verify`` are for level 7: cpu, cuda, or auto for cuda where there is a GPU.
+    ``device`` and ``verify`` are for levels 7 and 8: cpu, cuda, or auto for cuda where there is a GPU.
     """
     from nczip import _core
 

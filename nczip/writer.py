@@ -35,9 +35,9 @@ class Writer(io.BufferedIOBase):
     packed)`` is called in the caller's thread, many times a block at slow levels, with the bytes coded so
     far. ``model`` is the name, hash or path of the language model of levels 7 to 9. ``base`` is a Base, or
     bytes or the path of one, that reading will need as well. ``device`` is cpu, cuda, or auto for cuda where
-    there is a GPU; level 7 alone goes there, and the archive is the same. With ``verify`` each block that a
-    GPU has packed is decoded again. Raises OSError, ValueError for a level, size or device that does not
-    exist, MemoryLimitError if nothing fits ``memory`` (bytes of the whole process), MissingModelError,
+    there is a GPU; levels 7 and 8 alone go there, and the archive is the same. With ``verify`` each block
+    that a GPU has packed is decoded again. Raises OSError, ValueError for a level, size or device that does
+    not exist, MemoryLimitError if nothing fits ``memory`` (bytes of the whole process), MissingModelError,
     ModelFileError, and DeviceError for cuda where there is none.
     """
 

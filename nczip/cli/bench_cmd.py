@@ -1,4 +1,4 @@
-"""``nczip bench``: how fast level 7 is on a device, and what the hardware would allow."""
+"""``nczip bench``: how fast levels 7 and 8 are on a device, and what the hardware would allow."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ _DEFAULT = {"cpu": 16 << 10, "cuda": 50_000_000}  # bytes
 def _bench(
     files: tuple[str, ...],
     device: str | None,
+    level: int | None,
     limit: int | None,
     model: str | None,
     threads: int | None,
@@ -40,16 +41,16 @@ def _bench(
             console.draw(what)
 
     try:
-        measured = bench.run(content, name, model, threads or 1, say)
+        measured = bench.run(content, level or 7, name, model, threads or 1, say)
     finally:
         console.clear()
-    click.echo("\n".join(lines(measured, len(content))))
+    click.echo("\n".join(lines(measured, level or 7, len(content))))
     return 0
 
 
-def lines(bench: "Bench", size: int) -> list[str]:
+def lines(bench: "Bench", level: int, size: int) -> list[str]:
     """What is printed."""
-    said = [f"{bench.device}: level 7, {size} bytes, {bench.ratio:.3f} bits per byte", ""]
+    said = [f"{bench.device}: level {level}, {size} bytes, {bench.ratio:.3f} bits per byte", ""]
     said.append(f"{'':<18}{'MB/s':>10}{'tokens/s':>12}{'seconds':>10}")
     for speed in bench.speeds:
         rates = f"{speed.size / speed.seconds / 1e6:>10.4f}{speed.tokens / speed.seconds:>12.0f}"
@@ -83,8 +84,9 @@ bench = opt.Command(
     name="bench",
     callback=_bench,
     help=(
-        "Measure level 7 on FILE, both ways: on the CPU, or with --device cuda on a GPU, and there where "
-        "the time goes and how near to the hardware's limits that is. The content has to come back."
+        "Measure level 7, or with -8 level 8, on FILE, both ways: on the CPU, or with --device cuda on a "
+        "GPU, and there where the time goes and how near to the hardware's limits that is. The content has "
+        "to come back."
     ),
     usage=("nczip bench [OPTION]... FILE",),
     options=(
@@ -100,6 +102,8 @@ bench = opt.Command(
             type=opt.Size(),
             help="of FILE's beginning: 16 KiB, on a GPU 50 MB",
         ),
+        opt.switch("Level", "-7", "level", value=7, help="language model alone; the default"),
+        opt.switch("Level", "-8", "level", value=8, help="language model in a context mixture"),
         opt.Option("Level", "-m", "--model", metavar="NAME", type=str, help="language model"),
         *opt.MESSAGES[-1:],
     ),

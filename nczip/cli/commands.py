@@ -48,10 +48,10 @@ DETAILS = (
     "all of it, up to its last 256 MiB. The mixture reads its last 2 MiB (512 KiB at level 6) before it "
     "begins, which takes as long as compressing them. Language models do not look at it: at levels 7 to 9 a "
     "block goes through the model, or with the base through the mixture of level 6, whichever gives less.",
-    "Level 7 goes to an NVIDIA GPU where there is one and the packages of nczip[cuda] are installed, unless "
-    "--device cpu. The archive is the same. Each block that a GPU packed is decoded once more and compared, "
-    "unless --no-verify; what a GPU cannot do, the CPU does, with a warning. --device cuda is an error where "
-    "there is no GPU to use.",
+    "Levels 7 and 8 go to an NVIDIA GPU where there is one and the packages of nczip[cuda] are installed, "
+    "unless --device cpu. The archive is the same. Each block that a GPU packed is decoded once more and "
+    "compared, unless --no-verify; what a GPU cannot do, the CPU does, with a warning. --device cuda is an "
+    "error where there is no GPU to use.",
 )
 
 # A first word -> where its click command is, and what it does: said here so that --help imports none of them.
@@ -60,7 +60,7 @@ SUBCOMMANDS = {
     "decompress": ("nczip.cli.commands:decompress", "the same as nczip -d FILE..."),
     "report": ("nczip.cli.report_cmd:report", "bits per byte and speed, beside other compressors"),
     "train": ("nczip.cli.train_cmd:train", "make a base for many small files from samples of them"),
-    "bench": ("nczip.cli.bench_cmd:bench", "how fast level 7 is, on the CPU or a GPU"),
+    "bench": ("nczip.cli.bench_cmd:bench", "how fast levels 7 and 8 are, on the CPU or a GPU"),
     "models": ("nczip.cli.models_cmd:models", "list, fetch, import and remove language models"),
     "corpora": ("nczip.cli.corpora_cmd:corpora", "list, fetch and verify test corpora"),
     "completion": ("nczip.cli.commands:completion", "print the completions of a shell: bash, zsh or fish"),

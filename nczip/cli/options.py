@@ -134,7 +134,7 @@ DEVICE = (
         "--device",
         metavar="NAME",
         type=click.Choice(["auto", "cpu", "cuda"]),
-        help="auto, cpu or cuda: where level 7 is coded",
+        help="auto, cpu or cuda: where levels 7, 8 are coded",
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The batched path of level 7: many blocks side by side on a GPU, the same archives.
+"""The batched path of levels 7 and 8: many blocks side by side on a GPU, the same archives.
 
 ``serves`` says which blocks go there. Whatever a device cannot do, or no longer, the CPU does.
 """
@@ -17,11 +17,14 @@ from nczip.errors import DeviceError as DeviceError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from nczip.device.passes import Spelled
     from nczip.device.server import Server, Station
 
 NAMES = ("auto", "cpu", "cuda")
-LEVEL = 7  # what a device serves
-IN_FLIGHT = 256  # blocks that are packed at a time: a pass has half as many, the rest is being prepared
+LEVELS = (7, 8)  # what a device serves
+IN_FLIGHT = (
+    512  # blocks that are packed at a time: a pass has half as many or fewer, the rest is being prepared
+)
 UNPACKED = 256  # blocks of one job of unpacking,
 UNPACKING = 16  # and such jobs at a time
 HOST_BLOCK = 1 << 20  # bytes that a block in flight takes of the host's memory, its thread and tokens, about
@@ -79,7 +82,7 @@ def check(name: str) -> None:
 
 def serves(method: Method, name: str) -> bool:
     """Whether blocks of a method go to a device. Raises DeviceError where ``cuda`` has no usable GPU."""
-    if name == "cpu" or method.id != LANGUAGE or method.config[1:2] != bytes([LEVEL]):
+    if name == "cpu" or method.id != LANGUAGE or not set(method.config[1:2]) & set(LEVELS):
         return False
     try:
         return bool(stations())
@@ -128,8 +131,16 @@ def serving(method: Method, size: int) -> Server:
     size = 1 << max(15, (size - 1).bit_length())
     with _lock:
         if (method, size) not in _servers:
-            _servers[method, size] = Server(found, model, 1 << method.config[3], size)
+            window = 1 << method.config[3]
+            _servers[method, size] = Server(found, model, window, size, spelled=spelled(method, size))
         return _servers[method, size]
+
+
+def spelled(method: Method, size: int) -> Spelled | None:
+    """What blocks of ``size`` bytes take at level 8 beside what they take at level 7; None at that."""
+    from nczip.device.passes import Spelled
+
+    return Spelled(method.config[2], size) if method.config[1] == 8 else None
 
 
 def warn(error: Exception | str) -> None:

@@ -82,7 +82,7 @@ class CudaDevice:
         self._stream: Any = None
         self._head_dim = 0
         self._functions: dict[str, Any] = {}
-        self._module: Any = None
+        self._modules: dict[str, Any] = {}  # by source
 
     def _attribute(self, name: str) -> int:
         key = getattr(self._api.CUdevice_attribute, f"CU_DEVICE_ATTRIBUTE_{name}")
@@ -112,11 +112,17 @@ class CudaDevice:
             self._enter()
             if head_dim == self._head_dim:
                 return
-            architecture = f"sm_{self.architecture[0]}{self.architecture[1]}"
-            image = kernels.load(architecture, head_dim)
-            self._module = _check(self._api.cuModuleLoadData(image), "load the kernels")
-            self._functions = {}
             self._head_dim = head_dim
+            self._functions, self._modules = {}, {}
+            self._module(kernels.LANGUAGE)
+
+    def _module(self, program: str) -> Any:
+        """A source's kernels, loaded when the first of them is needed."""
+        if program not in self._modules:
+            architecture = f"sm_{self.architecture[0]}{self.architecture[1]}"
+            image = kernels.load(program, architecture, self._head_dim)
+            self._modules[program] = _check(self._api.cuModuleLoadData(image), "load the kernels")
+        return self._modules[program]
 
     def allocate(self, size: int) -> Address:
         with self._lock:
@@ -204,7 +210,8 @@ class CudaDevice:
     def _function(self, launch: Launch) -> Any:
         api = self._api
         if launch.kernel not in self._functions:
-            function = _check(api.cuModuleGetFunction(self._module, launch.kernel.encode()), "find a kernel")
+            module = self._module(kernels.program_of(launch.kernel))
+            function = _check(api.cuModuleGetFunction(module, launch.kernel.encode()), "find a kernel")
             key = api.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             static = api.CUfunction_attribute.CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES
             used = _check(api.cuFuncGetAttribute(static, function), "describe a kernel")

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,11 @@ from typing import Any
 from nczip.device.launching import DeviceError
 from nczip.places import user_data
 
-PROGRAM = "language.cu"
-HEADERS = (
-    "tensor_core.hpp",
-    "language_arithmetic.hpp",
-    "range_decoder.hpp",
-    "arithmetic.hpp",
-    "host_device.hpp",
+LANGUAGE, SPELLING = "language.cu", "spelling.cu"
+SPELLED = frozenset({"begin_spelling", "spell", "read_spelling"})  # the kernels of the latter
+STANDARD = (  # headers that NVRTC lacks: one of ours stands for all of them
+    *("algorithm", "array", "bit", "cmath", "cstddef", "cstdint", "cstring", "memory", "optional"),
+    *("type_traits", "utility"),
 )
 NO_PACKAGES = "CUDA needs NVIDIA's Python packages: pip install 'nczip[cuda]' gets them"
 
@@ -42,8 +41,29 @@ def source(name: str) -> Path:
     raise DeviceError(f"this installation of nczip lacks {name}, so there is nothing to run on a GPU")
 
 
-def options(architecture: str, head_dim: int) -> list[str]:
+def program_of(kernel: str) -> str:
+    """The source that has a kernel."""
+    return SPELLING if kernel in SPELLED else LANGUAGE
+
+
+@functools.cache
+def headers(program: str) -> dict[str, bytes]:
+    """What a source includes, and what that includes, by name."""
+    found: dict[str, bytes] = {}
+
+    def follow(text: bytes) -> None:
+        for name in re.findall(r'#include "(.+)"', text.decode()):
+            if name not in found and name != "twin.hpp":
+                found[name] = source(name).read_bytes()
+                follow(found[name])
+
+    follow(source(program).read_bytes())
+    return found
+
+
+def options(program: str, architecture: str, head_dim: int) -> list[str]:
     """What nvcc and NVRTC are told: IEEE binary32 without contraction is part of the archive's definition."""
+    of_program = ["-DNCZ_SCALAR"] if program == SPELLING else [f"-DNCZ_HEAD_DIM={head_dim}"]
     return [
         f"-arch={architecture}",
         "-std=c++20",
@@ -52,21 +72,21 @@ def options(architecture: str, head_dim: int) -> list[str]:
         "-prec-div=true",
         "-prec-sqrt=true",
         "-DNCZ_ISA=device",
-        f"-DNCZ_HEAD_DIM={head_dim}",
+        *of_program,
     ]
 
 
-def load(architecture: str, head_dim: int) -> bytes:
-    """The kernels for one architecture and size of a head: kept ones, or compiled and kept.
+def load(program: str, architecture: str, head_dim: int) -> bytes:
+    """A source's kernels for one architecture and size of a head: kept ones, or compiled and kept.
 
     A cache that is damaged or cannot be written costs time and nothing else. Raises DeviceError.
     """
-    kept = user_data("kernels", "NCZIP_KERNEL_DIR") / f"{_name(architecture, head_dim)}.cubin"
+    kept = user_data("kernels", "NCZIP_KERNEL_DIR") / f"{_name(program, architecture, head_dim)}.cubin"
     with contextlib.suppress(OSError):
         data = kept.read_bytes()
         if hashlib.sha256(data[_DIGEST:]).digest() == data[:_DIGEST]:
             return data[_DIGEST:]
-    image = compiled(architecture, head_dim)
+    image = compiled(program, architecture, head_dim)
     with contextlib.suppress(OSError):
         _keep(kept, hashlib.sha256(image).digest() + image)
     return image
@@ -84,13 +104,15 @@ def _keep(path: Path, data: bytes) -> None:
         raise
 
 
-def _name(architecture: str, head_dim: int) -> str:
+def _name(program: str, architecture: str, head_dim: int) -> str:
     """Names all that decides what the compiler makes of it."""
-    digest = hashlib.sha256(repr(options(architecture, head_dim)).encode())
-    for name in (PROGRAM, *HEADERS):
-        digest.update(hashlib.sha256(source(name).read_bytes()).digest())
+    given = options(program, architecture, head_dim)
+    digest = hashlib.sha256(repr(given).encode())
+    standard = source("standard.hpp").read_bytes()
+    for text in (source(program).read_bytes(), standard, *headers(program).values()):
+        digest.update(hashlib.sha256(text).digest())
     digest.update(_compiler_version().encode())
-    return f"{architecture}-{head_dim}-{digest.hexdigest()[:24]}"
+    return f"{Path(program).stem}-{architecture}-{digest.hexdigest()[:24]}"
 
 
 @functools.cache
@@ -108,30 +130,39 @@ def _nvrtc() -> Any:
     return nvrtc
 
 
-def compiled(architecture: str, head_dim: int) -> bytes:
-    """What NVRTC makes of the source. Raises DeviceError with what it has to say."""
+def compiled(program: str, architecture: str, head_dim: int) -> bytes:
+    """What NVRTC makes of a source: a cubin, or PTX for a virtual architecture (compute_90).
+
+    Raises DeviceError with what it has to say.
+    """
     nvrtc = _nvrtc()
     success = nvrtc.nvrtcResult.NVRTC_SUCCESS
+    ours = {"standard.hpp": source("standard.hpp").read_bytes(), **headers(program)}
+    ours |= dict.fromkeys(STANDARD, b'#include "standard.hpp"\n')
     try:
-        bodies = [source(name).read_bytes() for name in HEADERS]
-        names = [name.encode() for name in HEADERS]
-        error, program = nvrtc.nvrtcCreateProgram(
-            source(PROGRAM).read_bytes(), PROGRAM.encode(), len(names), bodies, names
+        error, handle = nvrtc.nvrtcCreateProgram(
+            source(program).read_bytes(),
+            program.encode(),
+            len(ours),
+            list(ours.values()),
+            [name.encode() for name in ours],
         )
         if error != success:
             raise DeviceError(f"the compiler for CUDA failed: {error.name}")
-        arguments = [option.encode() for option in options(architecture, head_dim)]
-        (error,) = nvrtc.nvrtcCompileProgram(program, len(arguments), arguments)
+        arguments = [option.encode() for option in options(program, architecture, head_dim)]
+        arguments.append(b"-default-device")  # the core's functions are the GPU's
+        (error,) = nvrtc.nvrtcCompileProgram(handle, len(arguments), arguments)
         if error != success:
-            _, size = nvrtc.nvrtcGetProgramLogSize(program)
+            _, size = nvrtc.nvrtcGetProgramLogSize(handle)
             log = b" " * size
-            nvrtc.nvrtcGetProgramLog(program, log)
+            nvrtc.nvrtcGetProgramLog(handle, log)
             first = log.decode("utf-8", "replace").strip("\0 \n").split("\n")[0]
             raise DeviceError(f"the compiler for CUDA failed for {architecture}: {first or error.name}")
-        error, size = nvrtc.nvrtcGetCUBINSize(program)
+        kind = "PTX" if architecture.startswith("compute") else "CUBIN"
+        error, size = getattr(nvrtc, f"nvrtcGet{kind}Size")(handle)
         image = b" " * size
-        (error,) = nvrtc.nvrtcGetCUBIN(program, image)
-        nvrtc.nvrtcDestroyProgram(program)
+        (error,) = getattr(nvrtc, f"nvrtcGet{kind}")(handle, image)
+        nvrtc.nvrtcDestroyProgram(handle)
         if error != success:
             raise DeviceError(f"the compiler for CUDA gave no program: {error.name}")
         return bytes(image)

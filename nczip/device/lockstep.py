@@ -8,7 +8,7 @@ whoever makes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -21,14 +21,17 @@ from nczip.device.passes import (
     Caches,
     Passes,
     Shape,
+    Spelled,
     block_bytes,
     fixed_bytes,
+    most_decisions,
 )
 from nczip.device.weights import Weights
 from nczip.errors import CorruptError
 
 ENCODED_ROWS = 4096  # of a pass that encodes: enough to keep all of a large GPU busy
-ENCODED_LENGTH = 32  # tokens of a block in it
+ENCODED_LENGTH = 32  # tokens of a block in it;
+SPELLED_LENGTH = 16  # at level 8, which spells them one after the other while other blocks do the same
 DECODED_BLOCKS = 4096  # at most: their steps wait for the memory that holds their caches
 PASSES = 32  # between two looks at what was decoded
 MEMORY_SHARE = 0.9  # of what is free
@@ -60,14 +63,31 @@ class Fixed(Feed[T]):
         return next(self._blocks, None)
 
 
+def _free(flying: Sequence[object], feed: Feed[T]) -> Iterator[tuple[int, T]]:
+    """Stretches that hold nothing, and what each is to hold next, as long as there is something."""
+    idle = not any(flying)
+    for stretch, held in enumerate(flying):
+        if held is None:
+            following = feed.take(idle)
+            if following is None:
+                return
+            idle = False
+            yield stretch, following
+
+
 @dataclass(slots=True)
 class _Encoding:
-    """A block on its way in. ``rows`` [n]: at which position each of its ``tokens`` is foretold."""
+    """A block on its way in. ``rows`` [n]: at which position each of its ``tokens`` is foretold.
+
+    ``size``: bytes; ``decisions`` [n + 1]: how many intervals come before each token at most.
+    """
 
     number: int
     tokens: Array
     inputs: Array
     rows: Array
+    size: int
+    decisions: Array
     coded: int = 0
     intervals: list[Array] = field(default_factory=list)
 
@@ -85,23 +105,31 @@ class Lockstep:
     """Caches for as many blocks as ``blocks`` or the memory allow, and passes over all of them.
 
     ``length``: tokens of a block in one pass; ``room``: tokens that are coded until somebody looks;
-    ``packed``: bytes that a block to be decoded has at most.
+    ``packed``: bytes that a block to be decoded has at most; ``spelled``: for level 8.
     """
 
     least_stretches = LEAST_STRETCHES
 
     def __init__(
-        self, weights: Weights, window: int, blocks: int, *, length: int, room: int, packed: int = 0
+        self,
+        weights: Weights,
+        window: int,
+        blocks: int,
+        *,
+        length: int,
+        room: int,
+        packed: int = 0,
+        spelled: Spelled | None = None,
     ) -> None:
         self.weights = weights
         self.device = weights.device
-        self.length, self.room, self.most_packed = length, room, packed
-        free = int(self.device.free_memory() * MEMORY_SHARE) - fixed_bytes(weights)
-        each = block_bytes(weights, Shape(1, length, room, window)) + packed
-        self.blocks = min(blocks, max(1, free // each))
+        self.length, self.room, self.most_packed, self.spelled = length, room, packed, spelled
+        one = Shape(1, length, room, window, spelled)
+        free = int(self.device.free_memory() * MEMORY_SHARE) - fixed_bytes(weights, one)
+        self.blocks = min(blocks, max(1, free // (block_bytes(weights, one) + packed)))
         while True:
             try:
-                self._allocate(Shape(self.blocks, length, room, window))
+                self._allocate(replace(one, blocks=self.blocks))
                 return
             except DeviceMemoryError:  # others take memory too, and it comes in pieces
                 if self.blocks == 1:
@@ -149,6 +177,11 @@ class Lockstep:
         """Blocks whose packed bytes are in their place begin."""
         self.passes.admit(np.array(begun, ADMISSION), self.packed)
 
+    def _inputs(self, tokens: Array) -> Array:
+        """What the model hears of a block: its beginning, and the tokens that it knows."""
+        heard = tokens[~self.weights.silent[tokens]]
+        return np.concatenate([[self.weights.vocabulary], heard]).astype(np.uint32)
+
     def _upload(self, *data: tuple[Address, Array]) -> None:
         for address, values in data:
             self.device.upload(address, values)
@@ -167,11 +200,13 @@ class Lockstep:
         self.close()
 
 
-def encoder(weights: Weights, window: int, blocks: int, length: int | None = None) -> Encoder:
+def encoder(
+    weights: Weights, window: int, blocks: int, length: int | None = None, spelled: Spelled | None = None
+) -> Encoder:
     """For up to so many blocks: as many side by side as a pass has rows for."""
-    length = length or ENCODED_LENGTH
+    length = length or (SPELLED_LENGTH if spelled else ENCODED_LENGTH)
     count = max(1, min(blocks, ENCODED_ROWS // length))
-    return Encoder(weights, window, count, length=length, room=2 * length)
+    return Encoder(weights, window, count, length=length, room=2 * length, spelled=spelled)
 
 
 class Encoder(Lockstep):
@@ -187,15 +222,17 @@ class Encoder(Lockstep):
             # While that pass is under way.
             ready = self._admit(feed, flying, idle=not pending)
             asked = self._plan(flying)
-            results = np.empty((self.blocks, self.room, 2), np.uint32)
+            results = np.empty((self.blocks, self.passes.intervals, 2), np.uint32)
+            counts = np.empty(self.blocks, np.uint32)
             if pending:
-                self._download((self.passes.made, results))
+                self._download((self.passes.made, results), (self.passes.mades, counts))
             if asked:
                 self._upload(*self._planned)
                 self.device.run(programs(asked[-1][1] + 1))
             going_on = {block.number for block, _, _ in asked}
             for block, stretch, count in pending:
-                block.intervals.append(results[stretch, :count].copy())
+                made = int(counts[stretch]) if self.spelled else count
+                block.intervals.append(results[stretch, :made].copy())
                 if block.number not in going_on:
                     ready.append((block.number, _core.pack_intervals(np.concatenate(block.intervals).data)))
             pending = asked
@@ -208,6 +245,7 @@ class Encoder(Lockstep):
     ) -> list[tuple[int, bytes]]:
         """Fills free caches; returns what was empty."""
         empty: list[tuple[int, bytes]] = []
+        begun: list[tuple[int, int, int, int, int]] = []
         for place, block in enumerate(flying):
             if block is not None and block.coded < len(block.tokens):
                 idle = False
@@ -220,15 +258,21 @@ class Encoder(Lockstep):
                     empty.append((self._taken - 1, b""))
                     continue
                 flying[place] = block = self._begin(self._taken - 1, np.asarray(tokens, np.uint32))
+                begun.append((0, 0, block.size, place, 0))
                 idle = False
             if block is None:
                 break
+        if begun and self.spelled:
+            self.admit(begun)
         return empty
 
     def _begin(self, number: int, tokens: Array) -> _Encoding:
         heard = ~self.weights.silent[tokens]
-        inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], tokens[heard]]).astype(np.uint32)
-        return _Encoding(number, tokens, inputs, np.cumsum(heard) - heard)
+        lengths = self.weights.lengths[tokens]
+        each = most_decisions(lengths) if self.spelled else np.ones_like(lengths)
+        decisions = np.concatenate([[0], np.cumsum(each)])
+        rows = np.cumsum(heard) - heard
+        return _Encoding(number, tokens, self._inputs(tokens), rows, int(lengths.sum()), decisions)
 
     def _plan(self, flying: Sequence[_Encoding | None]) -> list[tuple[_Encoding, int, int]]:
         """What the next pass is asked: of each block the next tokens, as far as rows and room go."""
@@ -240,7 +284,10 @@ class Encoder(Lockstep):
             if block is None:
                 continue
             begin, first = block.coded, int(block.rows[block.coded])
-            end = min(begin + self.room, int(np.searchsorted(block.rows, first + self.length)))
+            fits = int(
+                np.searchsorted(block.decisions, block.decisions[begin] + self.passes.intervals, "right")
+            )
+            end = min(begin + self.room, int(np.searchsorted(block.rows, first + self.length)), fits - 1)
             count = int(block.rows[end - 1]) - first + 1
             token[stretch, :count] = block.inputs[first : first + count]
             first_of[stretch], counts[stretch], asks[stretch] = first, count, end - begin
@@ -259,10 +306,12 @@ class Encoder(Lockstep):
         return asked
 
 
-def decoder(weights: Weights, window: int, blocks: int, most_packed: int) -> Decoder:
+def decoder(
+    weights: Weights, window: int, blocks: int, most_packed: int, spelled: Spelled | None = None
+) -> Decoder:
     """For up to so many blocks, of ``most_packed`` bytes at most: as many side by side as memory allows."""
     count = max(1, min(blocks, DECODED_BLOCKS))
-    return Decoder(weights, window, count, length=1, room=2 * PASSES, packed=most_packed)
+    return Decoder(weights, window, count, length=1, room=2 * PASSES, packed=most_packed, spelled=spelled)
 
 
 class Decoder(Lockstep):
@@ -282,14 +331,7 @@ class Decoder(Lockstep):
         taken = 0
         while True:
             admitted: list[tuple[int, int, int, int, int]] = []
-            busy = any(flying)
-            for stretch in range(self.blocks):
-                if flying[stretch] is not None:
-                    continue
-                following = feed.take(not busy and not admitted)
-                if following is None:
-                    break
-                raw_size, data = following
+            for stretch, (raw_size, data) in _free(flying, feed):
                 flying[stretch] = _Decoding(taken, raw_size)
                 taken += 1
                 admitted.append(self.begin(int(block[stretch]), data, raw_size))
@@ -338,12 +380,19 @@ class Decoder(Lockstep):
 
 
 def checker(
-    weights: Weights, window: int, blocks: int, most_packed: int, length: int | None = None
+    weights: Weights,
+    window: int,
+    blocks: int,
+    most_packed: int,
+    length: int | None = None,
+    spelled: Spelled | None = None,
 ) -> Checker:
     """For up to so many blocks. Its passes are of another shape than those that encoded."""
-    length = length or max(1, ENCODED_LENGTH // 2)
+    length = length or max(1, (SPELLED_LENGTH if spelled else ENCODED_LENGTH) // 2)
     count = max(1, min(blocks, ENCODED_ROWS // length))
-    return Checker(weights, window, count, length=length, room=2 * length, packed=most_packed)
+    return Checker(
+        weights, window, count, length=length, room=2 * length, packed=most_packed, spelled=spelled
+    )
 
 
 class Checker(Lockstep):
@@ -358,18 +407,9 @@ class Checker(Lockstep):
         taken = 0
         while True:
             admitted: list[tuple[int, int, int, int, int]] = []
-            busy = any(flying)
-            for stretch in range(self.blocks):
-                if flying[stretch] is not None:
-                    continue
-                following = feed.take(not busy and not admitted)
-                if following is None:
-                    break
-                tokens, data, size = following
-                tokens = np.asarray(tokens, np.uint32)
-                heard = tokens[~self.weights.silent[tokens]]
-                inputs = np.concatenate([[np.uint32(self.weights.vocabulary)], heard]).astype(np.uint32)
-                flying[stretch] = _Checking(taken, tokens, inputs)
+            for stretch, (given, data, size) in _free(flying, feed):
+                tokens = np.asarray(given, np.uint32)
+                flying[stretch] = _Checking(taken, tokens, self._inputs(tokens))
                 taken += 1
                 admitted.append(self.begin(stretch, data, size))
             if admitted:

@@ -10,10 +10,11 @@ import copy
 import ctypes
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nczip import _core
 from nczip.device.launching import (
     Address,
     Array,
@@ -28,10 +29,15 @@ from nczip.device.launching import (
 )
 from nczip.device.weights import Matrix, Weights, tiles
 
+if TYPE_CHECKING:
+    Arguments = tuple[ctypes._SimpleCData[Any], ...]
+
 SINK_SLOTS, SINKS = 16, 4  # of a cache, as the core has them
 VECTORS = 4  # of a tile of columns
 FEW_VECTORS = 32  # up to so many the kernel for few is faster
 LOGIT_ROWS = 1024  # whose logits are held at a time
+SPELLED_ROWS = 4096  # the same at level 8, where a block's tokens come one after the other: many blocks help
+SPELLING_THREADS = 128
 DECODING = np.dtype(("V", 48))  # bytes of a block's state (struct Decoding)
 ADMISSION = np.dtype(
     [("packed", "<u8"), ("packed_size", "<u4"), ("size", "<u4"), ("block", "<u4"), ("padding", "<u4")]
@@ -45,6 +51,29 @@ def slots(window: int, length: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Spelled:
+    """Level 8: tokens are spelled. ``table_bits`` as the archive says; blocks of ``size`` bytes at most."""
+
+    table_bits: int
+    size: int
+
+    def memory(self, weights: Weights) -> int:
+        """Bytes that a block's mixture takes, with its content."""
+        mixture = _core.spelling_memory(self.size, self.table_bits)
+        content = self.size + int(weights.lengths.max())
+        return -(-(mixture + content) // 256) * 256
+
+    def decisions(self, weights: Weights, length: int) -> int:
+        """Room for those of ``length`` tokens: enough for any one, and for all as a rule."""
+        return max(int(most_decisions(weights.lengths.max())), 64 * length)
+
+
+def most_decisions(lengths: Any) -> Any:
+    """That spelling tokens of so many bytes takes: eight a byte, and whether the token ends."""
+    return 9 * lengths + 1
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """``blocks``: caches; ``room``: tokens that a stretch codes in one pass, or one run of a decoder's."""
 
@@ -52,6 +81,7 @@ class Shape:
     length: int
     room: int
     window: int
+    spelled: Spelled | None = None
 
 
 class Caches:
@@ -64,6 +94,10 @@ class Caches:
         self.layer_bytes = shape.blocks * weights.kv_heads * self.head_bytes
         self.address = memory.piece(len(weights.layers) * self.layer_bytes)
         self.decoding = memory.piece(shape.blocks * DECODING.itemsize)
+        if shape.spelled:
+            self.spelling_bytes = shape.spelled.memory(weights)
+            self.spellings = memory.piece(shape.blocks * self.spelling_bytes)
+            self.biases = memory.piece(shape.blocks * weights.vocabulary * 4)
 
 
 def head_bytes(weights: Weights, count: int) -> int:
@@ -74,7 +108,11 @@ def head_bytes(weights: Weights, count: int) -> int:
 def block_bytes(weights: Weights, shape: Shape) -> int:
     """Device memory that a block takes: its cache, and its rows in every buffer."""
     cache = len(weights.layers) * weights.kv_heads * head_bytes(weights, slots(shape.window, shape.length))
-    return cache + shape.length * row_bytes(weights) + shape.room * 24 + DECODING.itemsize
+    size = cache + shape.length * row_bytes(weights) + shape.room * 24 + DECODING.itemsize
+    if shape.spelled:
+        size += shape.spelled.memory(weights) + 4 * weights.vocabulary
+        size += 8 * shape.spelled.decisions(weights, shape.length)
+    return size
 
 
 def row_bytes(weights: Weights) -> int:
@@ -90,9 +128,12 @@ def wide(weights: Weights) -> int:
     return max((weights.heads + 2 * weights.kv_heads) * weights.head_dim, 2 * weights.ffn, weights.hidden)
 
 
-def fixed_bytes(weights: Weights) -> int:
-    """Device memory that does not depend on the number of blocks: logits."""
-    return LOGIT_ROWS * weights.head.rows * 16 * 4
+def fixed_bytes(weights: Weights, shape: Shape) -> int:
+    """Device memory that does not depend on the number of blocks: logits, what their tokens weigh."""
+    logits = weights.head.rows * 16 * 4
+    if shape.spelled:
+        return SPELLED_ROWS * logits + SPELLED_ROWS // shape.length * (weights.vocabulary + 1) * 8
+    return LOGIT_ROWS * logits
 
 
 class Passes:
@@ -108,7 +149,9 @@ class Passes:
         filled = -(-self.rows // VECTORS) * VECTORS
         depth = 32 * max(tiles(size) for size in (w.hidden, attended, w.ffn))
         # A part of the logits is of whole stretches, and begins with a tile of columns.
-        self.part = min(stretches, max(VECTORS, LOGIT_ROWS // self.length // VECTORS * VECTORS))
+        self.spelled = caches.shape.spelled
+        logit_rows = SPELLED_ROWS if self.spelled else LOGIT_ROWS
+        self.part = min(stretches, max(VECTORS, logit_rows // self.length // VECTORS * VECTORS))
         self.token = memory.holding(np.zeros(self.rows, np.uint32))
         self.block = memory.holding(np.arange(stretches, dtype=np.uint32))
         self.first = memory.holding(np.zeros(stretches, np.uint32))
@@ -124,7 +167,11 @@ class Passes:
         self.logits = piece(self.part * self.length * self.logit_pitch * 4)
         self.ask = piece(stretches * self.room * 8)
         self.asks = memory.holding(np.zeros(stretches, np.uint32))
-        self.made = piece(stretches * self.room * 8)  # intervals, or tokens
+        self.intervals = self.room  # of a stretch
+        if self.spelled:
+            self.intervals = self.spelled.decisions(weights, self.length)
+            self.sums = piece(self.part * (w.vocabulary + 1) * 8)
+        self.made = piece(stretches * max(self.room, self.intervals) * 8)  # intervals, or tokens
         self.mades = memory.holding(np.zeros(stretches, np.uint32))
 
     def fewer(self, stretches: int) -> Passes:
@@ -136,24 +183,33 @@ class Passes:
 
     def encoding(self) -> Program:
         """A pass that ends with the intervals of what is asked for."""
-        return Program([*self._layers(), *self._head(self._intervals)])
+        return Program([*self._layers(), *self._head(self._spell if self.spelled else self._intervals)])
 
     def decoding(self) -> Program:
         """A pass that ends with the tokens that were decoded, and the next stretches begun."""
-        return Program([*self._layers(), *self._head(self._decode)])
+        return Program([*self._layers(), *self._head(self._read if self.spelled else self._decode)])
 
     def admit(self, admissions: Array, packed: Address) -> None:
-        """Blocks begin to be decoded; ``admissions``: of ADMISSION."""
+        """Blocks begin to be coded; ``admissions``: of ADMISSION."""
         memory = Memory(self.device)
         try:
-            arguments = (
-                pointer(memory.holding(admissions)),
-                integer(len(admissions)),
-                pointer(packed),
-                pointer(self.caches.decoding),
-            )
+            begun = pointer(memory.holding(admissions))
+            coders = (begun, integer(len(admissions)), pointer(packed), pointer(self.caches.decoding))
             grid = (-(-len(admissions) // 32), 1, 1)
-            self.device.run(Program([Launch("admit", grid, 32, 0, arguments, "coding")]))
+            self.device.run(Program([Launch("admit", grid, 32, 0, coders, "coding")]))
+            if self.spelled:
+                mixtures: Arguments = (
+                    begun,
+                    pointer(self.weights.head.scale),
+                    integer(self.weights.vocabulary),
+                    integer(int(self.weights.lengths.max())),
+                    integer(self.spelled.table_bits),
+                    pointer(self.weights.knowledge),
+                    *self._spellings(),
+                )
+                grid = (len(admissions), 1, 1)
+                launch = Launch("begin_spelling", grid, SPELLING_THREADS, 0, mixtures, "coding")
+                self.device.run(Program([launch]))
             self.device.wait()
         finally:
             memory.free()
@@ -308,13 +364,17 @@ class Passes:
             yield self._product(self.weights.head, self.logits, bits=True, **rows)
             yield code(first, count)
 
-    def _scores(self) -> tuple[ctypes._SimpleCData[Any], ...]:
+    def _scores(self) -> Arguments:
         return (
             pointer(self.logits),
             integer(self.logit_pitch),
             pointer(self.weights.head.scale),
             integer(self.weights.vocabulary),
         )
+
+    def _spellings(self) -> Arguments:
+        caches = self.caches
+        return pointer(caches.biases), pointer(caches.spellings), long(caches.spelling_bytes)
 
     def _intervals(self, first: int, count: int) -> Launch:
         arguments = (
@@ -327,9 +387,43 @@ class Passes:
         )
         return Launch("intervals", (self.room, count, 1), 256, 0, arguments, "coding")
 
-    def _decode(self, first: int, count: int) -> Launch:
-        arguments = (
+    def _spell(self, first: int, count: int) -> Launch:
+        arguments: Arguments = (
+            pointer(self.logits),
+            integer(self.logit_pitch),
+            integer(self.weights.vocabulary),
+            pointer(self.weights.strings),
+            pointer(self.weights.begin),
+            integer(self.length),
+            integer(self.room),
+            pointer(self.ask + first * self.room * 8),
+            pointer(self.asks + first * 4),
+            pointer(self.block + first * 4),
+            *self._spellings(),
+            pointer(self.sums),
+            integer(self.intervals),
+            pointer(self.made + first * self.intervals * 8),
+            pointer(self.mades + first * 4),
+        )
+        return Launch("spell", (count, 1, 1), SPELLING_THREADS, 0, arguments, "coding")
+
+    def _read(self, first: int, count: int) -> Launch:
+        arguments: Arguments = (
             *self._scores(),
+            pointer(self.weights.strings),
+            *self._progress(first),
+            *self._spellings(),
+            pointer(self.sums),
+            *self._tokens(first),
+        )
+        return Launch("read_spelling", (count, 1, 1), SPELLING_THREADS, 0, arguments, "coding")
+
+    def _decode(self, first: int, count: int) -> Launch:
+        arguments: Arguments = (*self._scores(), *self._progress(first), *self._tokens(first))
+        return Launch("decode", (count, 1, 1), 512, 0, arguments, "coding")
+
+    def _progress(self, first: int) -> Arguments:
+        return (
             pointer(self.weights.begin),
             integer(self.length),
             pointer(self.block + first * 4),
@@ -338,7 +432,7 @@ class Passes:
             pointer(self.token + first * self.length * 4),
             integer(self.room),
             pointer(self.caches.decoding),
-            pointer(self.made + first * self.room * 4),
-            pointer(self.mades + first * 4),
         )
-        return Launch("decode", (count, 1, 1), 512, 0, arguments, "coding")
+
+    def _tokens(self, first: int) -> Arguments:
+        return pointer(self.made + first * self.room * 4), pointer(self.mades + first * 4)

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from nczip.device import lockstep
 from nczip.device.launching import Array, Device, DeviceError
+from nczip.device.passes import Spelled
 from nczip.device.weights import Weights
 from nczip.errors import CorruptError
 from nczip.models.ncm import Model
@@ -178,11 +179,18 @@ class Server:
     """Blocks of one model and window on some devices. Its calls come from many threads, and wait.
 
     ``size``: bytes of content that a block has at most; ``blocks``: as many side by side at most, where that
-    is not for the memory to say. Every call raises DeviceError when no device is left.
+    is not for the memory to say; ``spelled``: for level 8. Every call raises DeviceError when no device is
+    left.
     """
 
     def __init__(
-        self, stations: Sequence[Station], model: Model, window: int, size: int, blocks: int | None = None
+        self,
+        stations: Sequence[Station],
+        model: Model,
+        window: int,
+        size: int,
+        blocks: int | None = None,
+        spelled: Spelled | None = None,
     ) -> None:
         self.most_packed = int(size * MOST_PACKED) + 64
         count = len(stations)
@@ -192,13 +200,13 @@ class Server:
         few, many = blocks or lockstep.ENCODED_ROWS, blocks or lockstep.DECODED_BLOCKS
 
         def encoder(station: Station) -> lockstep.Encoder:
-            return lockstep.encoder(station.weights(model), window, few)
+            return lockstep.encoder(station.weights(model), window, few, spelled=spelled)
 
         def checker(station: Station) -> lockstep.Checker:
-            return lockstep.checker(station.weights(model), window, few, self.most_packed)
+            return lockstep.checker(station.weights(model), window, few, self.most_packed, spelled=spelled)
 
         def decoder(station: Station) -> lockstep.Decoder:
-            return lockstep.decoder(station.weights(model), window, many, self.most_packed)
+            return lockstep.decoder(station.weights(model), window, many, self.most_packed, spelled)
 
         for station in stations:
             packing, unpacking = (self, "packing"), (self, "unpacking")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from nczip import knowledge
 from nczip.device.launching import Address, Array, Device, Memory
 
 ROWS, DEPTH = 16, 32  # of a tile
@@ -88,9 +90,11 @@ class Weights:
         self.silent: Array = tensors["head.scale"][: self.vocabulary] == 0
         self.string_begin: Array = np.asarray(tensors["vocabulary.begin"], np.int64)
         self.string_bytes: Array = np.asarray(tensors["vocabulary.bytes"], np.uint8)
+        self.lengths: Array = np.diff(self.string_begin)
         try:
             device.load(self.head_dim)
             self.begin = self.memory.holding(tensors["vocabulary.begin"])
+            self.strings = self.memory.holding(tensors["vocabulary.bytes"])
             self._tensors = tensors
             self.head = self._matrix("head")
             self.embedding = self._matrix("embedding") if "embedding" in tensors else self.head
@@ -106,6 +110,11 @@ class Weights:
             self.memory.free()
             raise
 
+    @functools.cached_property
+    def knowledge(self) -> Address:
+        """What every mixture starts from."""
+        return self.memory.holding(np.frombuffer(knowledge.load(), np.uint8))
+
     def products(self) -> int:
         """Multiplications of an 8-bit weight with an activation that a token takes, attention aside."""
         matrices = [self.head]
@@ -115,8 +124,7 @@ class Weights:
 
     def spell(self, tokens: Array) -> bytes:
         """The bytes of ``tokens`` [n]."""
-        begin = self.string_begin[tokens]
-        lengths = self.string_begin[tokens + 1] - begin
+        begin, lengths = self.string_begin[tokens], self.lengths[tokens]
         shift = np.repeat(begin - (np.cumsum(lengths) - lengths), lengths)
         return self.string_bytes[shift + np.arange(len(shift))].tobytes()
 

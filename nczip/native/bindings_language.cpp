@@ -201,6 +201,11 @@ void define_language(nb::module_& m) {
   m.def("language_memory", [](const LanguageModel& model, nb::bytes config, size_t raw_size, size_t together) {
     return ncz::core().language_memory(model.get(), parse_config(config, nullptr), raw_size, together);
   }, "model"_a, "config"_a, "raw_size"_a, "together"_a);
+  m.def("spelling_memory", [](size_t raw_size, int table_bits) {
+    if (raw_size > ncz::kMaxBlock || table_bits < ncz::kLeastTableBits || table_bits > ncz::kMostLanguageTableBits)
+      throw nb::value_error("a block or a table of a size that cannot be");
+    return ncz::core().spelling_memory(raw_size, table_bits);
+  }, "raw_size"_a, "table_bits"_a);
   m.def("logits", [](const LanguageModel& model, size_t window, nb::handle tokens, size_t together) {
     const Buffer in(tokens);
     const size_t count = in.size() / 4;

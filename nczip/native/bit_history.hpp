@@ -5,6 +5,7 @@
 // after Mahoney's PAQ6, 2002). The table is generated here, in one order, and is part of the format.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 namespace ncz::inline NCZ_ISA {
@@ -31,7 +32,7 @@ struct BitHistories {
     int exact[16] = {};
     for (int length = 0; length <= 3; ++length)
       for (int bits = 0; bits < 1 << length; ++bits) {
-        const int n1 = __builtin_popcount(static_cast<unsigned>(bits));
+        const int n1 = std::popcount(static_cast<unsigned>(bits));
         exact[(1 << length) + bits] = count;
         state[count++] = {length - n1, n1, bits & 1, length, bits};
       }

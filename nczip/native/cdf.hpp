@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "range_coder.hpp"
+#include "range_decoder.hpp"
 
 namespace ncz::inline NCZ_ISA {
 

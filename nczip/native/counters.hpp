@@ -50,31 +50,43 @@ struct HistoryMap {
 // mode the thread has, and for every instruction set, also those that the CPU lacks.
 
 // stretch() of a counter's probability, by its upper 12 bits.
+NCZ_HD float stretch_of(uint32_t upper) { return stretch((static_cast<float>(upper) + 0.5f) * 0x1p-12f); }
 class StretchTable {
  public:
+#ifdef NCZ_DEVICE  // a GPU has no cache to spare for it
+  float of(uint32_t p22) const { return stretch_of(p22 >> 10); }
+#else
   constexpr StretchTable() {
-    for (int i = 0; i < 4096; ++i) value_[i] = stretch((static_cast<float>(i) + 0.5f) * 0x1p-12f);
+    for (uint32_t i = 0; i < 4096; ++i) value_[i] = stretch_of(i);
   }
   float of(uint32_t p22) const { return value_[p22 >> 10]; }
 
  private:
   float value_[4096] = {};
+#endif
 };
 inline constexpr StretchTable kStretch;
 
 // squash() in steps of 1/128 bit, for the level that has no time for more. Arguments beyond 12 bits are cut.
+NCZ_HD float squash_of(int step) { return squash((static_cast<float>(step) - 1535.5f) * 0x1p-7f); }
 class SquashTable {
  public:
-  constexpr SquashTable() {
-    for (int i = 0; i < 3072; ++i) value_[i] = squash((static_cast<float>(i) - 1535.5f) * 0x1p-7f);
-  }
   float of(float x) const {
     const float cut = x < -11.99f ? -11.99f : x > 11.99f ? 11.99f : x;
-    return value_[static_cast<int>(cut * 128.0f + 1536.0f)];
+    const int step = static_cast<int>(cut * 128.0f + 1536.0f);
+#ifdef NCZ_DEVICE
+    return squash_of(step);
+  }
+#else
+    return value_[step];
+  }
+  constexpr SquashTable() {
+    for (int i = 0; i < 3072; ++i) value_[i] = squash_of(i);
   }
 
  private:
   float value_[3072] = {};
+#endif
 };
 inline constexpr SquashTable kSquash;
 

@@ -1,21 +1,13 @@
-// What the headers that CUDA kernels share with the core need of a compiler: the host's, nvcc, or NVRTC, which has no
-// standard headers.
+// What the headers that CUDA kernels share with the core need of a compiler: the host's, nvcc, or NVRTC.
 #pragma once
 
-#ifdef __CUDACC_RTC__
-using int8_t = signed char;
-using uint8_t = unsigned char;
-using int16_t = short;
-using uint16_t = unsigned short;
-using int32_t = int;
-using uint32_t = unsigned int;
-using int64_t = long long;
-using uint64_t = unsigned long long;
-#else
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+
+#if defined(__CUDACC__) || defined(NCZ_TWIN)
+#define NCZ_DEVICE  // the code of kernels, also where the CPU runs it
 #endif
 
 #ifdef __CUDACC__

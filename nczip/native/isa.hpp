@@ -95,6 +95,7 @@ struct Core {
   std::unique_ptr<BlocksDecoder> (*language_decoder)(const LanguageModel&, LanguageConfig, const PackedBlock*,
                                                      size_t count);
   size_t (*language_memory)(const LanguageModel&, LanguageConfig, size_t raw_size, size_t together);
+  size_t (*spelling_memory)(size_t raw_size, int table_bits);  // of a block's mixture at level 8
   // Logits in bits after each of these tokens: vocabulary of them a token. For tests and reports.
   void (*logits)(const LanguageModel&, size_t window, const uint32_t* tokens, size_t count, size_t together, float* out);
   // What codes these intervals, each its left end and its width; takes room for 4 (count + 2) bytes, returns its size.

@@ -14,6 +14,7 @@ inline constexpr float kMostWeight = 16760000.0f;  // of all together: 127 times
 inline constexpr int32_t kMostWeights = 1 << 24;   // above it they become fewer
 inline constexpr float kHidden = -0x1p100f;        // bits; scores that are seen are -2^60..2^60
 inline constexpr float kNever = -1e30f;            // the bias of a token that the model does not know
+inline constexpr float kBiasRate = 0.1f;           // of the other tokens' biases, in nats a token
 inline constexpr int kSinkPositions = 4;           // that are always seen
 inline constexpr int kSinkSlots = 16;              // of a cache, a panel of their own
 

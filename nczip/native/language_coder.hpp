@@ -21,8 +21,6 @@
 
 namespace ncz::inline NCZ_ISA {
 
-inline constexpr float kBiasRate = 0.1f;  // of the tokens' biases, in nats a token
-
 // Sums as the walk wants them, without a copy of them.
 struct TokenSums {
   const TokenWeights* weights;

@@ -18,9 +18,10 @@ namespace ncz::inline NCZ_ISA {
 // Largest opinion, in bits: about the least probability that the coder can express.
 inline constexpr float kMaxStretch = 20.0f;
 
-// Weights at the start, which are known in units of 2^-12.
-inline void scaled(Array<float>& weights, const int16_t* initial) {
-  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(initial[i]) * 0x1p-12f;
+// Weights at the start, from the `first` on of those that initial[] knows, in units of 2^-12.
+template <typename Initial>
+void begin_with(Array<float>& weights, const Initial& initial, size_t first) {
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = static_cast<float>(initial[first + i]) * 0x1p-12f;
 }
 
 // Weight vectors of all sets, one after another.
@@ -29,15 +30,16 @@ class Weights {
   static_assert(kInputs % kLanes == 0 && kSets <= kLanes);
 
  public:
-  // contexts[k]: number of values of selector k. initial: all weights at the start.
-  Weights(const int (&contexts)[kSets], const int16_t* initial) {
+  // contexts[k]: number of values of selector k. initial[i]: a weight at the start, in units of 2^-12.
+  template <typename Initial>
+  Weights(const int (&contexts)[kSets], const Initial& initial) {
     size_t total = 0;
     for (int k = 0; k < kSets; ++k) {
       base_[k] = total;
       total += static_cast<size_t>(contexts[k]);
     }
     weights_ = Array<float>(total * kInputs);
-    scaled(weights_, initial);
+    begin_with(weights_, initial, 0);
   }
   size_t size() const { return weights_.size(); }
   // Where the copy ends.
@@ -61,7 +63,8 @@ class Weights {
 template <int kSets>
 class OneLayerMixer {
  public:
-  OneLayerMixer(const int (&contexts)[kSets], const int16_t* initial) : weights_(contexts, initial) {}
+  template <typename Initial>
+  OneLayerMixer(const int (&contexts)[kSets], const Initial& initial) : weights_(contexts, initial) {}
 
   static constexpr size_t kFinal = 0;
   void weights(float* out) const { weights_.copy(out); }
@@ -92,10 +95,10 @@ class TwoLayerMixer {
   static constexpr int kFinalContexts = 32;
 
  public:
-  // initial: the weights at the start, those of the first layer and then kFinal of the second.
-  TwoLayerMixer(const int (&contexts)[kSets], const int16_t* initial)
-      : weights_(contexts, initial), final_(kFinal) {
-    scaled(final_, initial + weights_.size());
+  // initial: those of the first layer and then kFinal of the second.
+  template <typename Initial>
+  TwoLayerMixer(const int (&contexts)[kSets], const Initial& initial) : weights_(contexts, initial), final_(kFinal) {
+    begin_with(final_, initial, weights_.size());
   }
 
   static constexpr size_t kFinal = size_t{kFinalContexts} * kLanes;

@@ -53,6 +53,7 @@ class Boxed {
   std::unique_ptr<T> value_;
 };
 struct Nothing {
+  Nothing() = default;
   explicit Nothing(int) {}
 };
 
@@ -94,7 +95,7 @@ class Mixture {
         order1_(size_t{1} << 16),
         pixels_(size_t{P::pixels} << kPixelBits),
         ssm_(row_bits(raw_size, table_bits)),
-        mixer_(P::selectors, initial_weights(knowledge).data()) {
+        mixer_(P::selectors, InitialWeights{knowledge + kWeightsAt}) {
     for (int i = 0; i < P::matches; ++i) matches_[i].start(P::match_length[i], match_bits(raw_size, table_bits));
     for (auto& counters : direct_) counters = Array<Counter>(size_t{1} << direct_bits(raw_size, table_bits), Counter{});
     for (Apm& apm : apms_) apm.start(apm_bits(raw_size));
@@ -254,37 +255,36 @@ class Mixture {
   friend class Mixture;
   Mixture(const Mixture&) = default;
 
-  // A level with a language model starts from the weights of its base, which count for less: the model speaks too.
-  static Array<int16_t> initial_weights(const uint8_t* knowledge) {
-    Array<int16_t> weights(kWeights);
-    if constexpr (!kLanguage) {
-      std::memcpy(weights.data(), knowledge + kWeightsAt, 2 * kWeights);
-    } else {
-      using Base = Mixture<kBase>;
-      constexpr size_t kBaseVectors = (Base::kWeights - Base::Mixer::kFinal) / Base::kInputs;
-      constexpr size_t kVectors = (kWeights - Mixer::kFinal) / kInputs;
-      const auto base = [&](size_t i) {
-        int16_t weight;
-        std::memcpy(&weight, knowledge + kWeightsAt + 2 * i, 2);
-        return weight;
-      };
-      for (size_t v = 0; v < kVectors; ++v) {
-        int16_t* const to = weights.data() + v * kInputs;
-        for (int i = 0; v < kBaseVectors && i <= kBias; ++i)
-          to[i] = static_cast<int16_t>(base(v * Base::kInputs + static_cast<size_t>(i)) / kBaseShare);
-        to[kModel] = kModelWeight;
-      }
-      for (size_t i = 0; i < Mixer::kFinal; ++i) {
-        const size_t set = i % kLanes;
-        weights[kVectors * kInputs + i] = set < Parts<kBase>::sets ? base(kBaseVectors * Base::kInputs + i)
-                                          : set < P::sets         ? kNewSetWeight
-                                                                  : int16_t{0};
+  // The mixer's weights at the start, in units of 2^-12. A level with a language model has those of its base, which count
+  // for less: the model speaks too.
+  struct InitialWeights {
+    const uint8_t* known;  // those of the level, or of its base
+
+    int operator[](size_t i) const {
+      if constexpr (!kLanguage) {
+        return base(i);
+      } else {
+        using Base = Mixture<kBase>;
+        constexpr size_t kBaseVectors = (Base::kWeights - Base::Mixer::kFinal) / Base::kInputs;
+        constexpr size_t kVectors = (kWeights - Mixer::kFinal) / kInputs;
+        const size_t vector = i / kInputs, input = i % kInputs;
+        if (vector < kVectors) {
+          if (input == kModel) return kModelWeight;
+          return vector < kBaseVectors && input <= kBias ? base(vector * Base::kInputs + input) / kBaseShare : 0;
+        }
+        const size_t final = i - kVectors * kInputs, set = final % kLanes;
+        if (set < Parts<kBase>::sets) return base(kBaseVectors * Base::kInputs + final);
+        return set < P::sets ? kNewSetWeight : 0;
       }
     }
-    return weights;
-  }
+    int base(size_t i) const {
+      int16_t weight;
+      std::memcpy(&weight, known + 2 * i, 2);
+      return weight;
+    }
+  };
   static constexpr int kBaseShare = 5;
-  static constexpr int16_t kModelWeight = 3686, kNewSetWeight = 410;  // 0.9 and 0.1, in 2^-12
+  static constexpr int kModelWeight = 3686, kNewSetWeight = 410;  // 0.9 and 0.1, in 2^-12
   static constexpr float kSurest = 0x1p-22f;  // probability beyond which a language model's opinion is cut
 
   static int bits_for(size_t raw_size, int least, int most) {
@@ -445,7 +445,7 @@ class Mixture {
   std::array<MatchModel, P::matches> matches_;
   std::conditional_t<P::ssm, Boxed<Ssm>, Nothing> ssm_;
   uint32_t sums_[257];
-  std::optional<Walk<const uint32_t*>> walk_;
+  std::conditional_t<P::ssm, std::optional<Walk<const uint32_t*>>, Nothing> walk_;
   Mixer mixer_;
   std::array<Apm, P::apms> apms_;
 

@@ -112,7 +112,7 @@ size_t pack_intervals(const uint32_t* intervals, size_t count, uint8_t* packed) 
 
 extern const Core kCore;
 const Core kCore = {NCZ_NAME_OF(NCZ_ISA), encoder, decoder, memory, primed, room, BaseIndex::memory,
-                    language_encoder, language_decoder, language_memory, logits, pack_intervals,
+                    language_encoder, language_decoder, language_memory, Speller<8>::memory, logits, pack_intervals,
                     Mixture<6>::kWeightsEnd, HashSlots::kKnownLines};
 
 }  // namespace ncz::inline NCZ_ISA

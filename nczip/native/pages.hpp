@@ -1,14 +1,29 @@
 // Large zeroed memory.
 #pragma once
 
-#include <sys/mman.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <new>
+
+#include "memory.hpp"
+#ifndef NCZ_DEVICE
+#include <sys/mman.h>
+#endif
 
 namespace ncz::inline NCZ_ISA {
+
+#ifdef NCZ_DEVICE
+
+class Pages {
+ public:
+  explicit Pages(size_t bytes) : data_(static_cast<uint8_t*>(take_lines(bytes))) {}
+  uint8_t* data() const { return data_; }
+
+ private:
+  uint8_t* data_;
+};
+
+#else
 
 // Zeroed memory, taken from the system page by page as it is touched, in pages of 2 MiB where there are such: large
 // tables are read at random, a page walk each time.
@@ -35,5 +50,7 @@ class Pages {
   uint8_t* data_;
   size_t bytes_;
 };
+
+#endif
 
 }  // namespace ncz::inline NCZ_ISA

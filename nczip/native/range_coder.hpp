@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "array.hpp"
+#include "growing_array.hpp"
 #include "isa.hpp"
 #include "range_decoder.hpp"
 

@@ -6,17 +6,20 @@
 
 #include "cdf.hpp"
 #include "mixture.hpp"
-#include "range_coder.hpp"
 #include "token_ends.hpp"
 
 namespace ncz::inline NCZ_ISA {
 
 // The two directions of one decision: the answer goes in, or comes out.
-inline int decide(RangeEncoder& coder, int answer, uint32_t p1) {
-  coder.encode_bit(answer, p1);
-  return answer;
+template <typename Coder>
+int decide(Coder& coder, int answer, uint32_t p1) {
+  if constexpr (requires { coder.decode_bit(p1); }) {
+    return coder.decode_bit(p1);
+  } else {
+    coder.encode_bit(answer, p1);
+    return answer;
+  }
 }
-inline int decide(RangeDecoder& coder, int, uint32_t p1) { return coder.decode_bit(p1); }
 
 template <int kLevel>
 class Speller {

@@ -12,7 +12,6 @@
 // and y are below 1, and every rate bounds its step. nczip/reference/ssm.py says the same without the speed.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -310,7 +309,7 @@ class SelectiveModel {
         float* const row = hashed_row(begin);
         float& square = row[kFirstGates + gate];
         square = square * kTableDecay + mean_square;
-        const Vec rate = broadcast(kTableRate / std::sqrt(square + kTinySquare));
+        const Vec rate = broadcast(kTableRate / ncz::square_root(square + kTinySquare));
         float* const w = row + gate * kFirst;
         for (int i = 0; i < kFirst; i += kLanes) store(w + i, load(w + i) - load(g + i) * rate);
       }

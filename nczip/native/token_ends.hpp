@@ -16,7 +16,7 @@ namespace ncz::inline NCZ_ISA {
 class TokenEnds {
  public:
   explicit TokenEnds(int table_bits)
-      : shift_(32 - table_bits), counters_(size_t{kContexts} << table_bits, Counter{}), mixer_(kSelectors, initial().data()) {
+      : shift_(32 - table_bits), counters_(size_t{kContexts} << table_bits, Counter{}), mixer_(kSelectors, InitialWeights{}) {
     for (Apm& apm : apms_) apm.start(kApmBits);
   }
   static size_t memory(int table_bits) {
@@ -68,18 +68,13 @@ class TokenEnds {
   using Mixer = TwoLayerMixer<kLanes, 2>;
 
   // The model counts for half, what corrects it for the other half, each counter for a twentieth; in 2^-12.
-  static Array<int16_t> initial() {
-    constexpr size_t kVectors = kDepths + kSureness;
-    Array<int16_t> weights(kVectors * kLanes + Mixer::kFinal);
-    for (size_t v = 0; v < kVectors; ++v) {
-      int16_t* const to = weights.data() + v * kLanes;
-      to[0] = 2048, to[1] = to[2] = 1024;
-      for (size_t k = 0; k < kContexts; ++k) to[4 + k] = 204;
+  struct InitialWeights {
+    int operator[](size_t i) const {
+      const size_t input = i % kLanes;
+      if (i >= (kDepths + kSureness) * kLanes) return input < 2 ? 2048 : 0;
+      return input == 0 ? 2048 : input < 3 ? 1024 : input >= 4 && input < 4 + kContexts ? 204 : 0;
     }
-    for (size_t i = 0; i < Mixer::kFinal; i += kLanes)
-      weights[kVectors * kLanes + i] = weights[kVectors * kLanes + i + 1] = 2048;
-    return weights;
-  }
+  };
 
   int shift_;
   Array<Counter> counters_;

@@ -3,7 +3,6 @@
 // Include only from files compiled once for each instruction set, inside its namespace.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #if defined(__SSE2__) && !defined(NCZ_SCALAR)
@@ -40,16 +39,18 @@ inline Vec broadcast(float x) {
 }
 inline Vec load(const float* p) {
   Vec v;
-  std::memcpy(&v, p, sizeof v);
+  for (int i = 0; i < kLanes; ++i) v.lane[i] = p[i];
   return v;
 }
 inline Vec gather8(const float* p) {
   Vec v = {};
-  std::memcpy(&v, p, 8 * sizeof(float));
+  for (int i = 0; i < 8; ++i) v.lane[i] = p[i];
   return v;
 }
 inline Vec gather16(const float* p) { return load(p); }
-inline void store(float* p, Vec v) { std::memcpy(p, &v, sizeof v); }
+inline void store(float* p, Vec v) {
+  for (int i = 0; i < kLanes; ++i) p[i] = v.lane[i];
+}
 // ((lanes i and i+8) then (i and i+4) then (i and i+2) then (0 and 1)): the pinned order of every sum over lanes.
 inline float sum(Vec v) {
   for (int width = kLanes / 2; width > 0; width /= 2)
@@ -73,7 +74,7 @@ inline Vec log2_pinned(Vec v) {
   return v;
 }
 inline Vec square_root(Vec v) {
-  for (float& lane : v.lane) lane = std::sqrt(lane);
+  for (float& lane : v.lane) lane = ncz::square_root(lane);
   return v;
 }
 // Lane i is sum(v[i]), for eight vectors; the other lanes are zeros.

@@ -43,6 +43,7 @@ std::vector<size_t> sizes_of(const std::string& name) {
 #define NCZ_SIZES(kernel) \
   if (name == #kernel) return sizes(ncz::kernel);
   NCZ_SIZES(embed) NCZ_SIZES(make_columns) NCZ_SIZES(gate_columns) NCZ_SIZES(multiply_many) NCZ_SIZES(multiply_few)
+  NCZ_SIZES(begin_spelling) NCZ_SIZES(spell) NCZ_SIZES(read_spelling)
   NCZ_SIZES(place) NCZ_SIZES(attend_few) NCZ_SIZES(attend_many) NCZ_SIZES(intervals) NCZ_SIZES(admit) NCZ_SIZES(decode)
   return {};
 }

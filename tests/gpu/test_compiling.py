@@ -23,7 +23,13 @@ def test_nvcc_compiles_every_kernel(architecture: int, head_dim: int, tmp_path: 
     found = []
     for kind in ("-ptx", "-cubin"):
         out = tmp_path / "out"
-        command = [nvcc, kind, "-Werror", "all-warnings", *kernels.options(f"sm_{architecture}", head_dim)]
+        command = [
+            nvcc,
+            kind,
+            "-Werror",
+            "all-warnings",
+            *kernels.options(kernels.LANGUAGE, f"sm_{architecture}", head_dim),
+        ]
         command += [f"-I{path}" for path in kernels.folders()]
         subprocess.run([*command, "-o", str(out), str(kernels.source("language.cu"))], check=True)
         found.append(out.read_bytes())
@@ -36,7 +42,16 @@ def test_nvcc_compiles_every_kernel(architecture: int, head_dim: int, tmp_path: 
     assert all(name in cubin for name in names)
 
 
+def test_nvrtc_compiles_what_level_8_has_beside() -> None:
+    pytest.importorskip("cuda.bindings.nvrtc")
+    ptx = kernels.compiled(kernels.SPELLING, "compute_80", 0)
+    assert not re.findall(rb"fma|approx|ftz", ptx)
+    assert set(re.findall(rb"\.entry (\w+)", ptx)) == {name.encode() for name in kernels.SPELLED}
+    for architecture in ("sm_80", "sm_90"):
+        assert kernels.compiled(kernels.SPELLING, architecture, 0)[:4] == b"\x7fELF"
+
+
 @pytest.mark.parametrize("head_dim", HEAD_DIMS)
 def test_nvrtc_compiles_every_kernel(head_dim: int) -> None:
     pytest.importorskip("cuda.bindings.nvrtc")
-    assert kernels.compiled("sm_90", head_dim)[:4] == b"\x7fELF"
+    assert kernels.compiled(kernels.LANGUAGE, "sm_90", head_dim)[:4] == b"\x7fELF"

@@ -19,9 +19,10 @@ BEGIN = """
 import sys
 import nczip
 from nczip import device as devices
-from nczip.device import cuda, kernels, lockstep
+from nczip.device import cuda, kernels, lockstep, passes
 kernels.compiled = lambda *_: b"\\x7fELF" + bytes(1000)
 lockstep.ENCODED_LENGTH, lockstep.ENCODED_ROWS, lockstep.DECODED_BLOCKS = 8, 32, 4
+lockstep.SPELLED_LENGTH, passes.SPELLED_ROWS, LEVEL = 8, 32, 7
 lockstep.LEAST_STRETCHES = 1
 """
 
@@ -30,7 +31,7 @@ lockstep.LEAST_STRETCHES = 1
 def driver() -> Path:
     """A folder with the driver's library."""
     source = Path(__file__).parent / "fake_driver.cpp"
-    options = ["-DNCZ_HEAD_DIM=16", str(source), "-Wl,-soname,libcuda.so.1", "-ldl"]
+    options = ["-DNCZ_HEAD_DIM=16", "-DNCZ_SPELLING", str(source), "-Wl,-soname,libcuda.so.1", "-ldl"]
     return compile_library("fake/libcuda.so.1", [source, *SOURCES], options).parent
 
 
@@ -54,8 +55,8 @@ def said(program: str, tmp_path: Path, **environment: str) -> str:
 
 BOTH_WAYS = f"""
 content = open({str(VECTORS / "content" / "prose.bin")!r}, "rb").read()[:700]
-expected = nczip.compress(content, 7, block_size=300, device="cpu")
-print(nczip.compress(content, 7, block_size=300, device="cuda", threads=2) == expected)
+expected = nczip.compress(content, LEVEL, block_size=300, device="cpu")
+print(nczip.compress(content, LEVEL, block_size=300, device="cuda", threads=2) == expected)
 print(nczip.decompress(expected, device="auto") == content)
 """
 
@@ -68,6 +69,11 @@ def test_blocks_pass_through_the_driver(tmp_path: Path) -> None:
     kept.write_bytes(kept.read_bytes()[:-1])
     assert said(program, tmp_path) == "True\nTrue\n"
     assert said(program, tmp_path, NCZIP_KERNEL_DIR="/dev/null/nowhere") == "True\nTrue\n"
+
+
+def test_level_8_does_too(tmp_path: Path) -> None:
+    assert said("LEVEL = 8" + BOTH_WAYS, tmp_path) == "True\nTrue\n"
+    assert {path.name.partition("-")[0] for path in tmp_path.iterdir()} == {"language", "spelling"}
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,13 @@ from twin import Twin
 
 import nczip
 from nczip import device as devices
-from nczip.device import DeviceError, DeviceWarning, cuda, lockstep
+from nczip.device import DeviceError, DeviceWarning, cuda, lockstep, passes
 from nczip.device.launching import Program
 
 VECTORS = Path(__file__).parents[2] / "formats/vectors/next"
 SIZE = 300  # bytes of a block
 MEMORY = 16 << 20  # enough for a few blocks
+LARGE_MEMORY = 256 << 20  # the same for level 8
 
 
 class Some:
@@ -44,6 +45,8 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Some:
     monkeypatch.setattr(devices, "_stations", None)
     monkeypatch.setattr(devices, "_servers", {})
     monkeypatch.setattr(lockstep, "ENCODED_LENGTH", 8)
+    monkeypatch.setattr(lockstep, "SPELLED_LENGTH", 4)
+    monkeypatch.setattr(passes, "SPELLED_ROWS", 32)
     monkeypatch.setattr(lockstep, "ENCODED_ROWS", 32)
     monkeypatch.setattr(lockstep, "DECODED_BLOCKS", 4)
     monkeypatch.setattr(lockstep, "LEAST_STRETCHES", 1)
@@ -62,6 +65,14 @@ def archive(content: bytes) -> bytes:
     return nczip.compress(content, 7, block_size=SIZE, device="cpu")
 
 
+def test_level_8(gpus: Some, content: bytes) -> None:
+    archive = nczip.compress(content, 8, block_size=SIZE, device="cpu")
+    gpus.add(Twin(LARGE_MEMORY))
+    assert nczip.compress(content, 8, block_size=SIZE, device="cuda", threads=2) == archive
+    assert nczip.decompress(archive, device="auto", threads=2) == content
+    assert gpus.used()
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_same_archive_both_ways(gpus: Some, content: bytes, archive: bytes, count: int) -> None:
     gpus.add(*(Twin(MEMORY) for _ in range(count)))
@@ -70,9 +81,9 @@ def test_the_same_archive_both_ways(gpus: Some, content: bytes, archive: bytes, 
     assert all(twin.launches for twin in gpus.twins)
 
 
-@pytest.mark.parametrize("name", ["prose-7", "several-7", "scripts-7"])
+@pytest.mark.parametrize("name", ["prose-7", "several-7", "scripts-7", "prose-8", "scripts-8", "mixed-8"])
 def test_golden_archives(gpus: Some, name: str) -> None:
-    gpus.add(Twin(MEMORY))
+    gpus.add(Twin(LARGE_MEMORY))
     data = (VECTORS / f"{name}.ncz").read_bytes()
     expected = (VECTORS / "content" / f"{name.partition('-')[0]}.bin").read_bytes()
     assert nczip.decompress(data) == expected
@@ -81,7 +92,7 @@ def test_golden_archives(gpus: Some, name: str) -> None:
 
 def test_other_levels_stay_where_they_are(gpus: Some, text: bytes) -> None:
     gpus.add(Twin(MEMORY))
-    for level in (1, 4, 8):
+    for level in (1, 4, 9):
         assert nczip.decompress(nczip.compress(text[:500], level, device="cuda"), device="cuda") == text[:500]
     assert not gpus.used()
 

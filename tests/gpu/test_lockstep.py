@@ -1,4 +1,4 @@
-"""Whole blocks of level 7 through the scheduler, with the kernels' twin as its device, against the core."""
+"""Whole blocks of levels 7 and 8 through the scheduler, on the kernels' twin, against the core."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from tiny_transformers import SHAPES, Tiny
 from twin import Twin
 
 from nczip import _core, knowledge
-from nczip.device import lockstep
+from nczip.device import lockstep, passes
 from nczip.device.launching import DeviceError, DeviceMemoryError
+from nczip.device.passes import Spelled
 from nczip.device.weights import Weights
 from nczip.errors import CorruptError
 
 WINDOW_BITS = 6
 WINDOW = 1 << WINDOW_BITS
+TABLE_BITS = 16
+LONGEST = 2000  # bytes of a block's content
 SILENT = range(0x80, 0x90)  # bytes that the model has no token for
+LEVELS = pytest.mark.parametrize("level", [7, 8])
 
 
 @functools.cache
@@ -47,13 +51,20 @@ def raw() -> list[bytes]:
     return [b"".join(strings[begin[token] : begin[token + 1]] for token in tokens) for tokens in texts()]
 
 
+def config(level: int) -> bytes:
+    return _core.language_config(level, TABLE_BITS, WINDOW_BITS)
+
+
+def spelled(level: int) -> Spelled | None:
+    return Spelled(TABLE_BITS, LONGEST) if level == 8 else None
+
+
 @functools.cache
-def packed() -> list[bytes]:
+def packed(level: int = 7) -> list[bytes]:
     model = _core.LanguageModel(*tiny().arguments)
-    config = _core.language_config(7, 16, WINDOW_BITS)
     results = []
     for content, tokens in zip(raw(), texts(), strict=True):
-        encoder = _core.LanguageEncoder(model, config, content, tokens, knowledge.load())
+        encoder = _core.LanguageEncoder(model, config(level), content, tokens, knowledge.load())
         encoder.advance(len(content))
         results.append(encoder.finish())
     return results
@@ -63,55 +74,59 @@ def weights(device: Twin | None = None) -> Weights:
     return Weights(device or Twin(), *tiny().arguments)
 
 
-def everything() -> list[tuple[int, bytes]]:
+def everything(level: int = 7) -> list[tuple[int, bytes]]:
     """Raw sizes and packed bytes of all blocks."""
-    return list(zip(map(len, raw()), packed(), strict=True))
+    return list(zip(map(len, raw()), packed(level), strict=True))
 
 
 MOST = 1000  # bytes of a packed block
 
 
+@LEVELS
 @pytest.mark.parametrize(("blocks", "length"), [(1, 8), (3, 1), (8, 32)])
-def test_blocks_are_packed_as_the_core_packs_them(blocks: int, length: int) -> None:
-    with lockstep.encoder(weights(), WINDOW, blocks, length) as encoder:
+def test_blocks_are_packed_as_the_core_packs_them(level: int, blocks: int, length: int) -> None:
+    with lockstep.encoder(weights(), WINDOW, blocks, length, spelled(level)) as encoder:
         results = dict(encoder.encode(lockstep.Fixed(texts())))
-    assert [results[i] for i in range(len(texts()))] == packed()
+    assert [results[i] for i in range(len(texts()))] == packed(level)
 
 
+@LEVELS
 @pytest.mark.parametrize("blocks", [1, 3])
-def test_blocks_of_the_core_are_unpacked(blocks: int) -> None:
+def test_blocks_of_the_core_are_unpacked(level: int, blocks: int) -> None:
     device = Twin()
     loaded = weights(device)
+    assert not spelled(level) or loaded.knowledge  # which stays
     used = device.used
-    with lockstep.decoder(loaded, WINDOW, blocks, MOST) as decoder:
+    with lockstep.decoder(loaded, WINDOW, blocks, MOST, spelled(level)) as decoder:
         decoder.least_stretches = 1
-        results = dict(decoder.decode(lockstep.Fixed(everything())))
+        results = dict(decoder.decode(lockstep.Fixed(everything(level))))
     assert [results[i] for i in range(len(texts()))] == raw()
     assert device.used == used
 
 
-def test_what_was_packed_is_checked() -> None:
-    wrong = [bytearray(data) for data in packed()]
+@LEVELS
+def test_what_was_packed_is_checked(level: int) -> None:
+    wrong = [bytearray(data) for data in packed(level)]
     wrong[0][70] ^= 4
     wrong[4] = bytearray()
     wrong[5] = wrong[5][:20]
     blocks = list(zip(texts(), map(bytes, wrong), map(len, raw()), strict=True))
-    with lockstep.checker(weights(), WINDOW, 3, MOST, 8) as checker:
+    with lockstep.checker(weights(), WINDOW, 3, MOST, 8, spelled(level)) as checker:
         results = dict(checker.check(lockstep.Fixed(blocks)))
     # What is cut short reads as zeros, and may be right by chance.
     assert [results[i] for i in (0, 1, 2, 3, 5, 6, 7)] == [False, True, True, True, False, True, True]
 
 
-def test_damage_gives_other_bytes_or_an_error() -> None:
+@LEVELS
+def test_damage_gives_other_bytes_or_an_error(level: int) -> None:
     """The same as the core's, block by block."""
-    damaged = [b"\xff" * 300, packed()[3][:40], packed()[0], b"", b"\x17" * 99]
-    sizes = [len(raw()[0]), len(raw()[3]), 50, 300, 300]
+    damaged = [b"\xff" * 300, packed(level)[3][:40], packed(level)[0], b"", b"\x17" * 99]
+    sizes = [len(raw()[0]), len(raw()[3]), 50, LONGEST, LONGEST]
     model = _core.LanguageModel(*tiny().arguments)
-    config = _core.language_config(7, 16, WINDOW_BITS)
-    core = _core.LanguageDecoder(model, config, sizes, damaged, knowledge.load())
+    core = _core.LanguageDecoder(model, config(level), sizes, damaged, knowledge.load())
     while not core.step(1000):
         pass
-    with lockstep.decoder(weights(), WINDOW, 2, MOST) as decoder:
+    with lockstep.decoder(weights(), WINDOW, 2, MOST, spelled(level)) as decoder:
         results = dict(decoder.decode(lockstep.Fixed(zip(sizes, damaged, strict=True))))
     errors = 0
     for number, result in results.items():
@@ -121,7 +136,7 @@ def test_damage_gives_other_bytes_or_an_error() -> None:
                 core.content(number)
         else:
             assert result == core.content(number)
-    assert errors >= 2
+    assert errors
 
 
 def test_the_next_block_is_asked_for_when_there_is_room() -> None:
@@ -164,6 +179,18 @@ def test_memory_that_is_less_than_it_seemed() -> None:
     with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
         assert 4 < decoder.blocks < 100
         results = dict(decoder.decode(lockstep.Fixed(everything()[4:])))
+    assert [results[i] for i in range(4)] == raw()[4:]
+
+
+def test_level_8_takes_the_memory_that_it_counts_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "SPELLED_ROWS", 16)
+    device = Twin()
+    loaded = weights(device)
+    assert loaded.knowledge
+    device.memory = device.used + (16 << 20)
+    with lockstep.decoder(loaded, WINDOW, 4096, MOST, spelled(8)) as decoder:
+        assert 1 < decoder.blocks < 8
+        results = dict(decoder.decode(lockstep.Fixed(everything(8)[4:])))
     assert [results[i] for i in range(4)] == raw()[4:]
 
 

@@ -1,5 +1,11 @@
-// The kernels of cuda/language.cu as a library for the tests (cuda/twin.hpp).
+// The kernels as a library for the tests (cuda/twin.hpp): those of cuda/language.cu for one size of a head, those of
+// cuda/spelling.cu with NCZ_SPELLING.
+#ifdef NCZ_HEAD_DIM
 #include "language.cu"
+#endif
+#ifdef NCZ_SPELLING
+#include "spelling.cu"
+#endif
 
 namespace {
 
@@ -10,12 +16,17 @@ struct Kernel {
 
 #define NCZ_TWIN_OF(name) {#name, [](void** arguments) { twin::launch(ncz::name, arguments); }}
 const Kernel kKernels[] = {
+#ifdef NCZ_SPELLING
+    NCZ_TWIN_OF(begin_spelling), NCZ_TWIN_OF(spell), NCZ_TWIN_OF(read_spelling),
+#endif
+#ifdef NCZ_HEAD_DIM
     NCZ_TWIN_OF(embed),      NCZ_TWIN_OF(make_columns), NCZ_TWIN_OF(gate_columns), NCZ_TWIN_OF(multiply_many),
     NCZ_TWIN_OF(multiply_few), NCZ_TWIN_OF(place),      NCZ_TWIN_OF(attend_few),
 #if NCZ_HEAD_DIM <= 128
     NCZ_TWIN_OF(attend_many),
 #endif
     NCZ_TWIN_OF(intervals),  NCZ_TWIN_OF(admit),        NCZ_TWIN_OF(decode),
+#endif
 };
 
 }  // namespace

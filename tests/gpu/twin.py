@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nczip.device import kernels
 from nczip.device.launching import Address, Array, DeviceError, DeviceMemoryError, Launch, Program
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,7 @@ SOURCES = [*ROOT.glob("cuda/*"), *ROOT.glob("nczip/native/*.hpp"), Path(__file__
 FLAGS = [
     *("-std=c++20", "-O2", "-shared", "-fPIC", "-ffp-contract=off", "-fno-fast-math", "-U_FORTIFY_SOURCE"),
     *("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-DNCZ_TWIN", "-DNCZ_ISA=twin_isa"),
+    "-DNCZ_SCALAR",
     *(f"-I{ROOT / 'cuda'}", f"-I{ROOT / 'nczip/native'}", f"-I{Path(__file__).parent}"),
 ]
 SHARED = 227 << 10  # bytes: of an H100
@@ -41,10 +43,12 @@ def compile_library(name: str, sources: list[Path], options: list[str]) -> Path:
 
 
 @functools.cache
-def library(head_dim: int) -> ctypes.PyDLL:
-    """The kernels for one size of a head."""
+def library(program: str, head_dim: int) -> ctypes.PyDLL:
+    """A source's kernels for one size of a head."""
     source = Path(__file__).with_suffix(".cpp")
-    built = compile_library(f"{head_dim}.so", SOURCES, [f"-DNCZ_HEAD_DIM={head_dim}", str(source)])
+    spelling = program == kernels.SPELLING
+    of_program = "-DNCZ_SPELLING" if spelling else f"-DNCZ_HEAD_DIM={head_dim}"
+    built = compile_library(f"{'spelling' if spelling else head_dim}.so", SOURCES, [of_program, str(source)])
     return ctypes.PyDLL(str(built))  # which holds the interpreter's lock: the twin has one of everything
 
 
@@ -60,7 +64,7 @@ class Twin:
         self.used = 0
         self.launches = 0
         self._held: dict[Address, Array] = {}
-        self._library: ctypes.PyDLL | None = None
+        self._head_dim = 0
         self._lock = threading.Lock()
 
     def free_memory(self) -> int:
@@ -70,7 +74,7 @@ class Twin:
         return self.shared
 
     def load(self, head_dim: int) -> None:
-        self._library = library(head_dim)
+        self._head_dim = head_dim
 
     def allocate(self, size: int) -> Address:
         if size > self.memory - self.used:
@@ -113,11 +117,11 @@ class Twin:
         pass
 
     def _launch(self, launch: Launch) -> None:
-        assert self._library is not None
         assert launch.shared <= self.shared
         self.launches += 1
         count = len(launch.arguments)
         arguments = (ctypes.c_void_p * count)(*(ctypes.addressof(one) for one in launch.arguments))
         grid = (ctypes.c_uint * 3)(*launch.grid)
         name = launch.kernel.encode()
-        assert self._library.twin_launch(name, grid, launch.threads, launch.shared, arguments) == 0
+        of_program = library(kernels.program_of(launch.kernel), self._head_dim)
+        assert of_program.twin_launch(name, grid, launch.threads, launch.shared, arguments) == 0

@@ -1,0 +1,49 @@
+// What a block of threads, or a warp, does together.
+#pragma once
+
+#include "language_arithmetic.hpp"
+#ifdef NCZ_TWIN
+#include "twin.hpp"
+#endif
+
+#define NCZ_KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+
+namespace ncz::inline NCZ_ISA {
+
+constexpr int kWarp = 32;
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+__device__ inline int lane_of() { return static_cast<int>(threadIdx.x % kWarp); }
+__device__ inline int warp_of() { return static_cast<int>(threadIdx.x / kWarp); }
+__device__ inline int warps() { return static_cast<int>(blockDim.x / kWarp); }
+
+__device__ inline float warp_most(float x) {
+  for (int by = kWarp / 2; by > 0; by /= 2) x = max(x, __shfl_xor_sync(kAllLanes, x, by));
+  return x;
+}
+template <typename T>
+__device__ inline T warp_sum(T x) {
+  for (int by = kWarp / 2; by > 0; by /= 2) x += __shfl_xor_sync(kAllLanes, x, by);
+  return x;
+}
+__device__ inline float block_most(float x) {
+  __shared__ float of_warp[32];
+  x = warp_most(x);
+  if (lane_of() == 0) of_warp[warp_of()] = x;
+  __syncthreads();
+  for (int i = 0; i < warps(); ++i) x = max(x, of_warp[i]);
+  __syncthreads();
+  return x;
+}
+__device__ inline uint64_t block_sum(uint64_t x) {
+  __shared__ uint64_t of_warp[32];
+  x = warp_sum(x);
+  if (lane_of() == 0) of_warp[warp_of()] = x;
+  __syncthreads();
+  x = 0;
+  for (int i = 0; i < warps(); ++i) x += of_warp[i];
+  __syncthreads();
+  return x;
+}
+
+}  // namespace ncz::inline NCZ_ISA
