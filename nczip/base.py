@@ -7,7 +7,9 @@ share the work.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -136,6 +138,8 @@ def _read(path: Path) -> tuple[bytes, bytes]:
     digest = hashlib.sha256()
     kept = bytearray()
     with path.open("rb") as file:
+        if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):  # /dev/zero has no end
+            raise OSError(errno.EINVAL, "a device is no base", str(path))
         while piece := file.read(PIECE):
             digest.update(piece)
             kept += piece

@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import click
 
 import nczip
+from nczip import device as devices
 from nczip import levels
 from nczip.cli import units
 from nczip.cli.files import Source, open_source, open_target, sources
@@ -68,6 +69,8 @@ def check(files: tuple[str, ...], settings: Settings) -> None:
         raise click.UsageError(
             f"-m is for compressing at levels {least} to {most}; an archive names its model"
         )
+    if settings.mode == "compress" and settings.device == "cuda" and level not in devices.LEVELS:
+        raise click.UsageError(f"--device cuda is for levels {devices.LEVELS[0]} and {devices.LEVELS[-1]}")
     if spoken:
         from nczip import language
 

@@ -18,4 +18,5 @@ for level in 1 2 3 4 5 6; do
 done
 nczip --base v1 --base v2 a; echo $?
 nczip --base nothing v1; echo $?
+nczip --base /dev/zero v1; echo $?
 ls
