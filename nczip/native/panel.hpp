@@ -48,39 +48,35 @@ class Activations {
   void quantise(size_t row, const float* x) {
     const auto [unit, factor] = scaling(x, columns_, static_cast<float>(kActivationMax));
     scale_[row] = unit;
-    for (size_t i = 0; i < columns_; i += kLanes) put(row, i, whole(load(x + i), factor));
-    complete(row, columns_);
+    fill(row, columns_, [=](size_t i) { return whole(load(x + i), factor); });
   }
-  // Sixteen whole numbers of -2048..8191 at a column.
-  void put(size_t row, size_t column, Vec whole) {
+  // A row of whole numbers of -2048..8191: at(column) gives sixteen, for `columns` in all.
+  template <typename At>
+  void fill(size_t row, size_t columns, At at) {
 #ifdef __AVX512VNNI__
-    const __m512i a = reinterpret_cast<__m512i>(__builtin_convertvector(whole.part[0], PartInt));
-    int8_t* const to = part_.data() + row * columns_ * 2 + column;
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(_mm512_srai_epi32(a, 6)));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + columns_),
-                     _mm512_cvtepi32_epi8(_mm512_and_si512(a, _mm512_set1_epi32(63))));
-#else
-    alignas(64) float lane[kLanes];
-    store(lane, whole);
-    int16_t* const to = part_.data() + row * columns_ + column;
-    for (int i = 0; i < kLanes; ++i) to[i] = static_cast<int16_t>(static_cast<int32_t>(lane[i]));
-#endif
-  }
-  // After the last of `columns` numbers of a row, a multiple of 16.
-  void complete(size_t row, size_t columns) {
-#ifdef __AVX512VNNI__
-    const __m128i ones = _mm_set1_epi8(1);
-    __m128i high = _mm_setzero_si128(), low = high;
-    for (size_t i = 0; i < columns; i += 16) {
-      high = _mm_dpbusd_epi32(high, ones, _mm_loadu_si128(reinterpret_cast<const __m128i*>(upper(row) + i)));
-      low = _mm_dpbusd_epi32(low, _mm_loadu_si128(reinterpret_cast<const __m128i*>(lower(row) + i)), ones);
+    int8_t* const upper = part_.data() + row * columns_ * 2;
+    int8_t* const lower = upper + columns_;
+    PartInt sum{};
+    for (size_t i = 0; i < columns; i += kLanes) {
+      const PartInt whole = __builtin_convertvector(at(i).part[0], PartInt);
+      sum += whole;
+      const auto a = reinterpret_cast<__m512i>(whole);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(upper + i), _mm512_cvtepi32_epi8(_mm512_srai_epi32(a, 6)));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(lower + i),
+                       _mm512_cvtepi32_epi8(_mm512_and_si512(a, _mm512_set1_epi32(63))));
     }
-    alignas(16) int32_t four[4];
-    _mm_store_si128(reinterpret_cast<__m128i*>(four), _mm_add_epi32(_mm_slli_epi32(high, 6), low));
-    sum_[row] = four[0] + four[1] + four[2] + four[3];
+    sum_[row] = _mm512_reduce_add_epi32(reinterpret_cast<__m512i>(sum));
 #else
+    int16_t* const to = part_.data() + row * columns_;
+    alignas(64) float lane[kLanes];
     int32_t sum = 0;
-    for (size_t i = 0; i < columns; ++i) sum += this->row(row)[i];
+    for (size_t i = 0; i < columns; i += kLanes) {
+      store(lane, at(i));
+      for (size_t j = 0; j < kLanes; ++j) {
+        to[i + j] = static_cast<int16_t>(static_cast<int32_t>(lane[j]));
+        sum += to[i + j];
+      }
+    }
     sum_[row] = sum;
 #endif
   }

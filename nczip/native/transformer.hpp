@@ -111,6 +111,7 @@ class Transformer {
         final_(most * model.hidden),
         phase_(most * model.head_dim * 2),
         scores_(kQueryRows * most_slots),
+        mixed_(most_slots / kPanelRows + 1),
         in_hidden_(most, model.hidden),
         in_heads_(most, model.heads * model.head_dim),
         in_ffn_(most, model.ffn),
@@ -308,12 +309,17 @@ class Transformer {
     const size_t ring = cache.window() - KeyValueCache::kSinks;
     const auto near = static_cast<int32_t>(layer.window ? std::min(layer.window, ring) : ring);
     Array<float>& total = totals_;
+    // Few panels hold what some of the rows do not see.
+    const auto before = static_cast<int32_t>(stretch.position + from), end = before + static_cast<int32_t>(count);
+    uint8_t* const mixed = mixed_.data();
+    mixed[0] = 1;
+    for (size_t panel = 1; panel < slots / kPanelRows; ++panel) mixed[panel] = !cache.holds(panel, end - near, before);
     for (size_t r = 0; r < rows; ++r) {
-      const auto position = static_cast<int32_t>(stretch.position + from + r / shared), oldest = position - near + 1;
+      const auto position = before + static_cast<int32_t>(r / shared), oldest = position - near + 1;
       float* const s = scores + r * pitch;
       hide(s, cache, 0, layer.window ? oldest : 0, position);
       for (size_t panel = 1; panel < slots / kPanelRows; ++panel)
-        if (!cache.holds(panel, oldest, position)) hide(s, cache, panel, oldest, position);
+        if (mixed[panel]) hide(s, cache, panel, oldest, position);
       total[r] = soften(s, value_scale, slots, r);
     }
     const size_t width = m_.heads * dims;
@@ -333,9 +339,13 @@ class Transformer {
   // From scores in bits to attention weights of 13 bits, or fewer where many are large, the values' scales in them;
   // returns what their sum times a value is to be multiplied with.
   float soften(float* s, const float* value_scale, size_t slots, size_t row) {
-    Vec most = broadcast(kHidden);
-    for (size_t i = 0; i < slots; i += kLanes) most = max(most, load(s + i));
-    const Vec top = broadcast(largest(most));
+    Vec most[4];  // four, since a maximum takes longer than a load
+    for (Vec& part : most) part = broadcast(kHidden);
+    size_t i = 0;
+    for (; i + 4 * kLanes <= slots; i += 4 * kLanes)
+      for (size_t k = 0; k < 4; ++k) most[k] = max(most[k], load(s + i + k * kLanes));
+    for (; i < slots; i += kLanes) most[0] = max(most[0], load(s + i));
+    const Vec top = broadcast(largest(max(max(most[0], most[1]), max(most[2], most[3]))));
     const Vec zero = broadcast(0.0f), one = broadcast(1.0f), between = broadcast(-kHidden / 2);
     Vec heaviest = zero;
     alignas(64) uint32_t counts[kLanes];
@@ -343,9 +353,9 @@ class Transformer {
     for (size_t begin = 0; begin < slots; begin += kExact) {
       Vec some = zero;
       for (size_t i = begin; i < std::min(begin + kExact, slots); i += kLanes) {
+        Vec e = exp2_pinned(load(s + i) - top);
         // Nothing of what is hidden: what lies in its slot depends on how many tokens pass at a time.
-        const Vec seen = min(max(load(s + i) + between, zero), one);
-        const Vec e = exp2_pinned(load(s + i) - top) * seen;
+        if (mixed_[i / kPanelRows]) e = e * min(max(load(s + i) + between, zero), one);
         some = some + counted(e);
         const Vec weighted = e * load(value_scale + i);
         store(s + i, weighted);
@@ -363,8 +373,8 @@ class Transformer {
 
   // The weights as integers; returns the unit that they are in.
   float weigh(const float* s, size_t slots, size_t row, Scaling scaling) {
-    for (size_t i = 0; i < slots; i += kLanes) weights_.put(row, i, nearest(load(s + i) * broadcast(scaling.factor)));
-    weights_.complete(row, slots);
+    const Vec factor = broadcast(scaling.factor);
+    weights_.fill(row, slots, [=](size_t i) { return nearest(load(s + i) * factor); });
     return scaling.unit;
   }
 
@@ -372,6 +382,7 @@ class Transformer {
 
   const LanguageModel& m_;
   Array<float> residual_, wide_, attended_, final_, phase_, scores_;
+  Array<uint8_t> mixed_;  // of each panel of slots: whether some of the queries that pass together do not see all of it
   Array<float> totals_{kQueryRows};
   Activations in_hidden_, in_heads_, in_ffn_, queries_, sink_queries_, weights_;
 };

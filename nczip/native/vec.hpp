@@ -239,12 +239,11 @@ NCZ_INLINE Vec sums(const Vec* v) {
 NCZ_INLINE Part exp2_part(Part x) {
   const Part low = -126.0f - Part{}, high = 126.0f - Part{};
   x = min_part(high, max_part(low, x));
-  const Part rounded = (x + 12582912.0f) - 12582912.0f;
-  const Part f = x - rounded;
+  const Part shifted = x + 12582912.0f;  // its lowest bits are the nearest integer
+  const Part f = x - (shifted - 12582912.0f);
   Part y = f * kExp2[0] + kExp2[1];
   for (int i = 2; i < 7; ++i) y = y * f + kExp2[i];
-  const PartInt exponent = __builtin_convertvector(rounded, PartInt);
-  return y * reinterpret_cast<Part>((exponent + 127) << 23);
+  return y * reinterpret_cast<Part>((reinterpret_cast<PartInt>(shifted) << 23) + (127 << 23));
 }
 NCZ_INLINE Part log2_part(Part x) {
   const PartInt bits = reinterpret_cast<PartInt>(x);
