@@ -265,10 +265,13 @@ class DeflateRebuilder:
 
 class TensorEncoder:
     """Codes one block of numbers by method 5: ``kind`` as formats/tensor.md numbers them, ``phase`` bytes
-    before the first unit, ``row`` elements or 0. Raises ValueError for one of these that does not exist.
+    before the first unit, ``row`` elements or 0. ``reference`` is as many units, of floats, that this block's
+    are coded by. Raises ValueError for one of these that does not exist or does not fit.
     """
 
-    def __init__(self, raw: Buffer, kind: int, phase: int, row: int) -> None: ...
+    def __init__(
+        self, raw: Buffer, kind: int, phase: int, row: int, reference: Buffer | None = None
+    ) -> None: ...
     def advance(self, bytes: int) -> int:
         """Codes ``bytes`` more, to the end of a unit; returns the bytes of the block done."""
     @property
@@ -278,9 +281,9 @@ class TensorEncoder:
         """The packed block. Call once, after ``advance`` has reached the end."""
 
 class TensorDecoder:
-    """Decodes one block of method 5. Raises ValueError for what no encoder wrote."""
+    """Decodes one block of method 5, with its encoder's reference. Raises ValueError for what none wrote."""
 
-    def __init__(self, packed: Buffer, raw_size: int) -> None: ...
+    def __init__(self, packed: Buffer, raw_size: int, reference: Buffer | None = None) -> None: ...
     def decode(self, bytes: int) -> bytes:
         """The next ``bytes``, to the end of a unit. Raises ValueError when the packed bytes have ended."""
 

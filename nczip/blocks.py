@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from nczip.base import Base
-    from nczip.layout import Hint
+    from nczip.layout import Hint, Place
     from nczip.lines import Unwrapped
-    from nczip.tensors import Elements
+    from nczip.tensors import Elements, Reference
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +56,7 @@ PLAUSIBLE_SIZE, PLAUSIBLE_RATIO = 2 << 20, 16
 MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
 GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
 GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
+SURELY_REFERS = 0.5  # with a base / without, of samples of numbers, below which nothing else does better
 SURE = 0.8  # inflated and packed / deflated, below which no method does better on the deflated bytes
 WORTH_KEEPING = 0.005  # of the block, saved so far: above it the rest is coded at any speed
 
@@ -92,13 +93,14 @@ def pack(
     hint: Hint | None = None,
     bases: Sequence[Base] = (),
     on: Choice = CPU,
+    place: Place | None = None,
 ) -> Packed:
     """Packs one block by the method that suits it, or stores it. The result depends on the arguments alone.
 
     ``methods``: the level's own; then, where there is a choice, the one for what no language model has read,
     and the one for numbers; then the first of these for text without its line ends, and for blocks with their
     deflate streams inflated. ``level`` matters to zstd. ``hint`` says what the block consists of, where that
-    is known. ``bases`` are those that methods name.
+    is known, and ``place`` where it stands. ``bases`` are those that methods name.
     """
     view = memoryview(raw).cast("B")
     plain = [method for method in methods if method.id != INFLATED]
@@ -108,7 +110,7 @@ def pack(
         best, data, is_sure = _pack_inflated(inner, level, view, on, _part(step, 0, 2, len(view)))
         step = _part(step, 1, 2, len(view)) if data is not None else step
     if not is_sure or bases:
-        method, packed = _pack_best(plain, level, view, hint, step, bases, on)
+        method, packed = _pack_best(plain, level, view, hint, step, bases, on, place)
         name = 2 + len(best.config)  # bytes that a frame of one block needs to say it
         if packed is not None and (data is None or len(packed) <= len(data) + name):
             best, data = method, packed
@@ -127,10 +129,11 @@ def _pack_best(
     step: Step,
     bases: Sequence[Base] = (),
     on: Choice = CPU,
+    place: Place | None = None,
 ) -> tuple[Method, bytes | None]:
     """The method that makes a block smallest, and the packed bytes if they are fewer than it has."""
     best, data = methods[0], None
-    candidates = _candidates(methods, level, raw, hint, step, bases, on)
+    candidates = _candidates(methods, level, raw, hint, step, bases, on, place)
     for tried, (method, packer) in enumerate(candidates):
         packed = packer(_part(step, tried, len(candidates), len(raw)))
         if packed is not None and len(packed) < (len(raw) if data is None else len(data)):
@@ -172,11 +175,13 @@ def _candidates(
     step: Step,
     bases: Sequence[Base],
     on: Choice,
+    place: Place | None,
 ) -> list[tuple[Method, Packer]]:
     """What is worth trying, the simplest first. Even random bytes may be in a base."""
     numbers = next((method for method in methods if method.id in (PLANES, TENSOR)), None)
+    based_numbers = next((method for method in methods if _is_based_tensor(method)), None)
     in_lines = {inner_of(method): method for method in methods if method.id == LINES}
-    methods = [method for method in methods if method != numbers and method.id != LINES]
+    methods = [method for method in methods if method not in (numbers, based_numbers) and method.id != LINES]
     found: list[tuple[Method, Packer]] = []
     if numbers is not None and numbers.id == PLANES:
         from nczip import numeric
@@ -190,8 +195,15 @@ def _candidates(
         from nczip import tensors
 
         elements = tensors.guess(raw, hint)
-        if elements is not None and _prefers_tensor(methods[-1], level, raw, elements, step, bases):
-            return [(numbers, partial(tensors.pack, raw, elements))]
+        if elements is not None:
+            reference = None
+            if based_numbers is not None and place is not None:
+                reference = tensors.reference(bases[0], len(raw), elements, hint, place)
+            found = _for_numbers(
+                numbers, based_numbers, methods[-1], level, raw, elements, reference, step, bases
+            )
+            if found:
+                return found
     if bases or not looks_random(raw):
         from nczip import lines
 
@@ -207,6 +219,11 @@ def _candidates(
     return found
 
 
+def _is_based_tensor(method: Method) -> bool:
+    inner = inner_of(method)
+    return method.id == BASED and inner is not None and inner.id == TENSOR
+
+
 def _pack_unwrapped(
     method: Method, level: int, text: Unwrapped, raw_size: int, on: Choice, step: Step
 ) -> bytes | None:
@@ -220,22 +237,46 @@ def _pack_unwrapped(
     return None if packed is None else text.join(packed)
 
 
-def _prefers_tensor(
-    other: Method, level: int, raw: memoryview, elements: Elements, step: Step, bases: Sequence[Base]
-) -> bool:
-    """Whether the method for numbers makes samples of a block smaller than the other one does."""
+def _for_numbers(
+    numbers: Method,
+    based: Method | None,
+    other: Method,
+    level: int,
+    raw: memoryview,
+    elements: Elements,
+    reference: Reference | None,
+    step: Step,
+    bases: Sequence[Base],
+) -> list[tuple[Method, Packer]]:
+    """The method for numbers, by itself or with a base, if it makes samples smaller than the other one."""
     from nczip import tensors
 
     def still(raw: int, packed: int) -> None:
         step(0, 0)
 
-    by_tensor = by_other = 0
-    for sample, consists in tensors.samples(raw, elements):
-        packed = tensors.pack(sample, consists, still)
-        by_tensor += len(sample) if packed is None else len(packed)
-        packed = None if looks_random(sample) else _pack(other, level, sample, bases, CPU, still)
-        by_other += len(sample) if packed is None else len(packed)
-    return by_tensor < by_other
+    def size(sample: memoryview, packed: bytes | None) -> int:
+        return len(sample) if packed is None else len(packed)
+
+    samples = list(tensors.samples(raw, elements, reference))
+    least = sum(size(sample, tensors.pack(sample, consists, still)) for sample, consists, _ in samples)
+    best, by, is_sure = numbers, None, False
+    if based is not None and reference is not None:
+        with_base = sum(
+            size(sample, tensors.pack(sample, consists, still, part)) for sample, consists, part in samples
+        )
+        if with_base < least:
+            is_sure = with_base < SURELY_REFERS * least
+            best, by, least = based, reference, with_base
+    if not is_sure:
+        by_other = sum(
+            len(sample)
+            if looks_random(sample)
+            else size(sample, _pack(other, level, sample, bases, CPU, still))
+            for sample, *_ in samples
+        )
+        if by_other <= least:
+            return []
+    return [(best, partial(tensors.pack, raw, elements, reference=by))]
 
 
 def _part(step: Step, part: int, parts: int, size: int) -> Step:
@@ -352,7 +393,7 @@ def _unpack(
     if method.id == TENSOR:
         from nczip import tensors
 
-        return tensors.unpack(packed, raw_size, step)
+        return tensors.unpack(packed, raw_size, step, base)
     if method.id == MIXTURE:
         return _unpack_mixture(method, packed, raw_size, step, base)
     if method.id == LANGUAGE:

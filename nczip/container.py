@@ -34,7 +34,7 @@ BASE_NAME = 4  # bytes: the beginning of a base's SHA-256
 WRAPPERS = {INFLATED: 0, BASED: BASE_NAME, LINES: 0}  # methods around another; bytes before that one's number
 INSIDE = {  # what they can be around
     INFLATED: (RAW, ZSTD, MIXTURE, LANGUAGE, PLANES, TENSOR),
-    BASED: (ZSTD, MIXTURE),
+    BASED: (ZSTD, MIXTURE, TENSOR),
     LINES: (MIXTURE, LANGUAGE),
 }
 LANGUAGE_CONFIG = 12  # bytes of configuration of method 3: the coder's, then the model's name

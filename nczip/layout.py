@@ -11,6 +11,7 @@ import io
 import struct
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nczip.tensor_files import UNITS, TensorEntry, may_have_entries, read_entries
 
@@ -40,13 +41,32 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of content, up to byte ``end``, whose blocks it shares with no other."""
+    """A run of content, up to byte ``end``, whose blocks it shares with no other.
+
+    ``tensor`` is the name of the one that it is, if it is one, and ``start`` where that begins.
+    """
 
     end: int
     hint: Hint | None = None
+    tensor: str | None = None
+    start: int = 0
 
 
-Block = tuple[int, Hint | None]  # bytes of content
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a block stands: ``offset`` bytes into the content, ``inside`` bytes into a tensor, if in one."""
+
+    offset: int
+    tensor: str | None = None
+    inside: int = 0
+
+
+class Block(NamedTuple):
+    """``size`` bytes of content."""
+
+    size: int
+    hint: Hint | None
+    place: Place
 
 
 class Layout:
@@ -82,7 +102,8 @@ class Layout:
                 size = len(view) - (at - begin)
             if self._text_apart and segment.hint is None:
                 size = one_kind(view[at - begin : at - begin + size])
-            blocks.append((size, segment.hint))
+            inside = 0 if segment.tensor is None else at - segment.start
+            blocks.append(Block(size, segment.hint, Place(at, segment.tensor, inside)))
             at += size
             if at == segment.end:
                 self._segments.popleft()
@@ -118,17 +139,18 @@ class Layout:
             elif (member := _member(view, at)) is None:
                 self._member_at = None
             else:
-                start, end, is_stored = member
+                name, start, end, is_stored = member
                 self._member_at = self._at + end
                 if is_stored and end - start > SMALL:
                     entries = read_entries(io.BytesIO(view[start : start + SMALL]))  # of an NPY file
                     if len(entries) == 1 and start + entries[0].end == end:
-                        hint = Hint(entries[0].dtype, entries[0].row)
-                        begin = start + entries[0].start
+                        hint, begin = Hint(entries[0].dtype, entries[0].row), start + entries[0].start
+                        name = name.removesuffix(".npy")
                     else:
                         hint, begin = None, start
-                    self._segments.append(Segment(self._at + begin))
-                    self._segments.append(Segment(self._at + end, hint))
+                    begin += self._at
+                    self._segments.append(Segment(begin))
+                    self._segments.append(Segment(self._at + end, hint, name, begin))
                     return True
         return True
 
@@ -183,18 +205,19 @@ def segments(entries: list[TensorEntry]) -> list[Segment]:
             after = entries[position + 1].start if position + 1 < len(entries) else entry.end
             if after - done < _PADDING:
                 done = after
-            found.append(Segment(done, Hint(entry.dtype, entry.row)))
+            found.append(Segment(done, Hint(entry.dtype, entry.row), entry.name, entry.start))
     return found
 
 
-def _member(view: memoryview, at: int) -> tuple[int, int, bool] | None:
-    """Of the zip member with its header at ``at``: where its data begin and end, whether they are stored."""
-    magic, _, flags, method, _, _, _, size, _, name, extra = struct.unpack(
+def _member(view: memoryview, at: int) -> tuple[str, int, int, bool] | None:
+    """Of the zip member with its header at ``at``: its name, where its data begin and end, whether stored."""
+    magic, _, flags, method, _, _, _, size, _, length, extra = struct.unpack(
         "<4sHHHHHIIIHH", view[at : at + _LOCAL_HEADER]
     )
     if magic != _ZIP_MAGIC or flags & _STREAMED:
         return None
-    start = at + _LOCAL_HEADER + name + extra
+    start = at + _LOCAL_HEADER + length + extra
+    name = bytes(view[at + _LOCAL_HEADER : start - extra]).decode("utf-8", "surrogateescape")
     if (
         size == 0xFFFFFFFF
     ):  # 64-bit sizes stand in the extra field: two u16, then the size itself and as stored
@@ -202,4 +225,4 @@ def _member(view: memoryview, at: int) -> tuple[int, int, bool] | None:
         if fields[:2] != b"\1\0" or len(fields) < 20:
             return None
         size = int.from_bytes(fields[12:20], "little")
-    return start, start + size, method == 0
+    return name, start, start + size, method == 0

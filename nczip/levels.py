@@ -74,7 +74,7 @@ class Plan:
     def methods(self) -> tuple[Method, ...]:
         """What blocks may be packed by."""
         plain = (self.method,) if self.otherwise is None else (self.method, self.otherwise)
-        others: tuple[Method, ...] = () if self.numbers is None else (self.numbers,)
+        others = self._for_numbers
         bare = tuple(map(innermost, plain))  # a base has its line ends and its streams as they are
         if self.transforms:
             others += tuple(wrapped(LINES, b"", method) for method in bare)
@@ -82,6 +82,16 @@ class Plan:
             inner = (_no_larger(method, self.block_size) for method in bare)
             others += tuple(wrapped(INFLATED, b"", method) for method in inner)
         return plain + others
+
+    @property
+    def _for_numbers(self) -> tuple[Method, ...]:
+        if self.numbers is None:
+            return ()
+        if self.base is None or self.numbers.id != TENSOR:
+            return (self.numbers,)
+        from nczip import base
+
+        return self.numbers, base.around(self.numbers, self.base)
 
     def solo_form(self, method: Method) -> int:
         """The form of the shortest solo frame that tells a decoder everything about a block."""
@@ -348,6 +358,8 @@ def block_memory(
 
 def _of_base(inner: Method, raw_size: int, direction: Direction, level: int, base_size: int) -> int:
     """Bytes of what is made of a base, once for all blocks."""
+    if inner.id == TENSOR:
+        return 0
     if inner.id == ZSTD:
         if direction == "decompress":
             return 0
@@ -381,6 +393,8 @@ def _tables(method: Method, raw_size: int, direction: Direction, level: int, bas
         inner = innermost(method)
         if inner.id == MIXTURE:
             return base_size + _mixture_tables(inner, raw_size, base_size)
+        if inner.id == TENSOR:  # what it refers to may have to be read
+            return raw_size + _tables(inner, raw_size, direction, level, 0)
         if direction == "decompress":
             return _tables(inner, raw_size, direction, level, 0)
         return _of_base(inner, raw_size, direction, level, base_size)  # tables may be copied

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import struct
-import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nczip.errors import FormatError
 from nczip.reader import Reader
-from nczip.tensor_files import QUANTISED, TensorEntry, read_entries
+from nczip.tensor_files import QUANTISED, TensorEntry, read_file
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -25,7 +22,6 @@ _NUMPY = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2", "F16": "<f2", "I32": "<i4", "U32": "<u4",
     "F32": "<f4", "I64": "<i8", "U64": "<u8", "F64": "<f8",
 }  # fmt: skip
-_LOCAL_HEADER = 30  # bytes of a zip member's, without its name
 
 
 class Tensors(Mapping[str, "npt.NDArray[Any]"]):
@@ -39,8 +35,7 @@ class Tensors(Mapping[str, "npt.NDArray[Any]"]):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        reader.seek(0)
-        found = read_entries(cast(BinaryIO, reader), reader.size) or _members(reader)
+        found = read_file(cast(BinaryIO, reader), reader.size)
         if not found:
             raise FormatError("the content is no file of tensors that nczip knows")
         self.entries = {entry.name: entry for entry in found}
@@ -89,35 +84,6 @@ def open_tensors(
     except BaseException:
         reader.close()
         raise
-
-
-def _members(reader: Reader) -> list[TensorEntry]:
-    """The arrays of an NPZ file, or storages of a PyTorch checkpoint: stored members of a zip archive."""
-    reader.seek(0)
-    if reader.read(2) != b"PK":
-        return []
-    try:
-        with zipfile.ZipFile(cast(BinaryIO, reader)) as archive:
-            return [entry for info in archive.infolist() for entry in _member(reader, info)]
-    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, RuntimeError):
-        return []
-
-
-def _member(reader: Reader, info: zipfile.ZipInfo) -> list[TensorEntry]:
-    if info.compress_type != zipfile.ZIP_STORED:
-        return []
-    reader.seek(info.header_offset)
-    name, extra = struct.unpack("<HH", reader.read(_LOCAL_HEADER)[26:])
-    start = info.header_offset + _LOCAL_HEADER + name + extra
-    if start + info.file_size > reader.size:
-        return []
-    if not info.filename.endswith(".npy"):
-        return [TensorEntry(info.filename, "U8", (info.file_size,), start, start + info.file_size)]
-    reader.seek(start)
-    return [
-        replace(entry, name=info.filename[:-4], start=start + entry.start, end=start + entry.end)
-        for entry in read_entries(cast(BinaryIO, reader), info.file_size)
-    ]
 
 
 def _array(entry: TensorEntry, data: bytes) -> npt.NDArray[Any]:

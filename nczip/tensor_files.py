@@ -1,7 +1,9 @@
 """Where the tensors lie in safetensors, GGUF and NPY files, read from the header and from nothing else.
 
 Every number in a header is a claim: a file that contradicts itself is no tensor file to us, just bytes.
-Nothing is executed or unpickled. Layouts: safetensors (Hugging Face, 2022), GGUF versions 2 and 3 (Gerganov
+Nothing is executed or unpickled. Members of zip archives count where they are stored.
+
+Layouts: safetensors (Hugging Face, 2022), GGUF versions 2 and 3 (Gerganov
 and others, 2023), NPY versions 1 to 3 (NumPy).
 """
 
@@ -10,7 +12,10 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import zipfile
 
 MAX_HEADER = 64 << 20  # bytes
 _MAX_TENSORS = 1 << 20
@@ -43,6 +48,7 @@ _GGUF_NUMBERS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 1
 _GGUF_ALIGNMENT = 32
 NPY_NAME = "array"  # an NPY file has one array, without a name
 _NPY_MAGIC = b"\x93NUMPY"
+_LOCAL_HEADER = 30  # bytes of a zip member's, without its name
 _NPY_KINDS = {"b": "BOOL", "i": "I", "u": "U", "f": "F"}
 
 
@@ -89,6 +95,51 @@ def read_entries(file: BinaryIO, size: int | None = None) -> list[TensorEntry]:
         return _checked(entries, size)
     except (_NotThisError, ValueError, LookupError, RecursionError, MemoryError, SyntaxError, TypeError):
         return []
+
+
+def read_file(file: BinaryIO, size: int) -> list[TensorEntry]:
+    """The tensors of a whole file of so many bytes, which can be sought: those that ``read_entries`` finds.
+
+    Or else the arrays of an NPZ file, without ".npy" in their names, and the storages of a PyTorch checkpoint
+    by the names of their members, as bytes.
+    """
+    file.seek(0)
+    found = read_entries(file, size)
+    if found:
+        return found
+    file.seek(0)
+    if file.read(2) != b"PK":
+        return []
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return [entry for info in archive.infolist() for entry in _member(file, size, info)]
+    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, RuntimeError):
+        return []
+
+
+def tensor_key(name: str) -> str:
+    """What names of one tensor in two files have in common: not the folder of a checkpoint's storages."""
+    storage = name.partition("/")[2]
+    return storage if storage.startswith("data/") else name
+
+
+def _member(file: BinaryIO, size: int, info: zipfile.ZipInfo) -> list[TensorEntry]:
+    if info.compress_type != 0:
+        return []
+    file.seek(info.header_offset)
+    name, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[26:])
+    start = info.header_offset + _LOCAL_HEADER + name + extra
+    if start + info.file_size > size:
+        return []
+    if not info.filename.endswith(".npy"):
+        return [TensorEntry(info.filename, "U8", (info.file_size,), start, start + info.file_size)]
+    file.seek(start)
+    return [
+        replace(entry, name=info.filename[:-4], start=start + entry.start, end=start + entry.end)
+        for entry in read_entries(file, info.file_size)
+    ]
 
 
 def may_have_entries(head: bytes | memoryview) -> bool:

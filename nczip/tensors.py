@@ -13,8 +13,10 @@ from nczip.errors import CorruptError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from nczip.base import Base
     from nczip.blocks import Step
-    from nczip.layout import Hint
+    from nczip.layout import Hint, Place
+    from nczip.tensor_files import TensorEntry
 
 # As packed bytes number them and ``layout.Hint`` spells them; the last eight are ggml's quantised blocks.
 KINDS = (
@@ -23,9 +25,11 @@ KINDS = (
 )
 # Bytes of an element or a block of quants; integers of 8 bits come by 32.
 UNITS = tuple(32 if kind == "I8" else tensor_files.UNITS[kind][1] for kind in KINDS)
+FLOATS = 6  # so many kinds can be coded by a reference
 GUESSED = ("bf16", "fp16", "fp32", "fp64", "fp8_e4m3", "fp8_e5m2", "int8")  # as ``numeric.Kind`` spells them
 LONGEST_ROW = 1 << 20  # elements
 STEP = 256 << 10  # raw bytes: some hundredths of a second
+OFFSET = 8  # bytes that packed bytes begin with, where there is a reference
 LEAST = 4 << 10  # bytes of a block, below which there is little to learn from
 SAMPLES = 3  # from a block's beginning, middle and end
 SAMPLE = 16 << 10  # bytes
@@ -58,39 +62,110 @@ def guess(raw: memoryview, hint: Hint | None = None) -> Elements | None:
     return Elements(kind, phase, _core.tensor_row(raw, kind, phase))
 
 
-def samples(raw: memoryview, elements: Elements) -> Iterator[tuple[memoryview, Elements]]:
-    """Parts of a block, all of it if it is short, to compare methods by; and what each consists of."""
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Elements of a base, as many as a block has, that are coded by; ``offset`` is where they stand in it."""
+
+    offset: int
+    content: memoryview
+
+
+def reference(
+    base: Base, raw_size: int, elements: Elements, hint: Hint | None, place: Place
+) -> Reference | None:
+    """What a base has where a block stands: in the tensor of its name, or else at the same byte."""
+    if elements.kind >= FLOATS:
+        return None
+    size = _units(elements, raw_size)
+    entry = None if place.tensor is None else _namesake(base.tensors, place.tensor)
+    start = place.offset
+    if entry is not None:
+        start = entry.start + place.inside
+        if hint is not None and (entry.dtype, entry.row) != (hint.dtype, hint.row):
+            return None
+    start += elements.phase
+    if size == 0 or start + size > (base.size if entry is None else entry.end):
+        return None
+    try:
+        return Reference(start, base.read(start, size))
+    except OSError:
+        return None
+
+
+def _namesake(tensors: dict[str, TensorEntry], name: str) -> TensorEntry | None:
+    """The tensor of this name, or the only one that is of it but for what stands before a dot."""
+    name = tensor_files.tensor_key(name)
+    if name in tensors:
+        return tensors[name]
+    alike = [one for other, one in tensors.items() if f".{other}".endswith(f".{name}")]
+    alike += [one for other, one in tensors.items() if name.endswith(f".{other}")]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _units(elements: Elements, raw_size: int) -> int:
+    """Bytes of a block that are whole units."""
+    unit = UNITS[elements.kind]
+    return max(0, raw_size - elements.phase) // unit * unit
+
+
+def samples(
+    raw: memoryview, elements: Elements, reference: Reference | None = None
+) -> Iterator[tuple[memoryview, Elements, Reference | None]]:
+    """Parts of a block, all of it if it is short, to compare methods by; what each has and is coded by."""
     count = SAMPLES if len(raw) > SAMPLES * SAMPLE else 1
     size = SAMPLE if count > 1 else len(raw)
     for i in range(count):
         begin = (len(raw) - size) * i // max(1, count - 1)
-        phase = (elements.phase - begin) % UNITS[elements.kind]
-        yield raw[begin : begin + size], replace(elements, phase=phase)
+        consists = replace(elements, phase=(elements.phase - begin) % UNITS[elements.kind])
+        part = None
+        if reference is not None:
+            at = begin + consists.phase - elements.phase
+            content = reference.content[at : at + _units(consists, size)]
+            part = Reference(reference.offset + at, content)
+        yield raw[begin : begin + size], consists, part
 
 
-def pack(raw: memoryview, elements: Elements, step: Step) -> bytes | None:
-    """The packed bytes of a block; None as soon as they are more than it has."""
-    coder = _core.TensorEncoder(raw, elements.kind, elements.phase, elements.row)
+def pack(raw: memoryview, elements: Elements, step: Step, reference: Reference | None = None) -> bytes | None:
+    """The packed bytes of a block, by a reference or by itself; None as soon as they are more than it has."""
+    content = None if reference is None else reference.content
+    before = b"" if reference is None else reference.offset.to_bytes(OFFSET, "little")
+    coder = _core.TensorEncoder(raw, elements.kind, elements.phase, elements.row, content)
     done = 0
     while done < len(raw):
         done = coder.advance(STEP)
         if coder.packed_size > len(raw):
             return None
         step(done, coder.packed_size)
-    return coder.finish()
+    return before + coder.finish()
 
 
-def unpack(packed: Buffer, raw_size: int, step: Step) -> bytes:
-    """A block's content, if the packed bytes are sound. Raises CorruptError."""
-    content, packed_size = io.BytesIO(), memoryview(packed).nbytes
+def unpack(packed: Buffer, raw_size: int, step: Step, base: Base | None = None) -> bytes:
+    """A block's content, if the packed bytes are sound; with a base they begin with a place in it.
+
+    Raises CorruptError, OSError.
+    """
+    view = memoryview(packed)
+    content, packed_size = io.BytesIO(), view.nbytes
     try:
-        decoder = _core.TensorDecoder(packed, raw_size)
+        referred = None if base is None else _referred(view, raw_size, base)
+        decoder = _core.TensorDecoder(view if base is None else view[OFFSET:], raw_size, referred)
         while content.tell() < raw_size:
             content.write(decoder.decode(STEP))
             step(content.tell(), packed_size * content.tell() // raw_size)
     except ValueError as error:
         raise CorruptError(str(error)) from None
     return content.getvalue()
+
+
+def _referred(packed: memoryview, raw_size: int, base: Base) -> memoryview:
+    """What packed bytes say that they were coded by; all of that is a claim."""
+    start, head = int.from_bytes(packed[:OFFSET], "little"), packed[OFFSET : OFFSET + 2]
+    if len(head) < 2 or head[0] >= FLOATS:
+        raise CorruptError("the packed bytes are not those of floats with a reference")
+    size = _units(Elements(head[0], head[1], 0), raw_size)
+    if start + size > base.size:
+        raise CorruptError("it refers to more than its base has")
+    return base.read(start, size)
 
 
 def memory(raw_size: int) -> int:

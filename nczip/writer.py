@@ -14,7 +14,7 @@ from nczip import blocks, container, levels
 from nczip import device as devices
 from nczip.base import BaseSource, given
 from nczip.blocks import Step
-from nczip.layout import Block, Hint, Layout, is_for_tensors
+from nczip.layout import Block, Layout, Place, is_for_tensors
 from nczip.workers import OrderedPool, Progress
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class Writer(io.BufferedIOBase):
                     self._end_blocks(last=False)
                     continue
                 if not self._buffer and len(view) - taken > room:  # whole blocks, without a copy of them
-                    for size, hint in self._cuts(view[taken : taken + room], last=False):
-                        self._submit_block(view[taken : taken + size], hint)
-                        taken += size
+                    for block in self._cuts(view[taken : taken + room], last=False):
+                        self._submit_block(view[taken : taken + block.size], block)
+                        taken += block.size
                     continue
                 self._buffer += view[taken : taken + room]
                 taken += min(room, len(view) - taken)
@@ -126,7 +126,7 @@ class Writer(io.BufferedIOBase):
                 self.plan = replace(refitted, on=self.plan.on)
             cuts = self._cuts(memoryview(self._buffer), last=True)
             if self._tally is None and len(cuts) < 2:  # one block takes but a few bytes around it
-                self._write_solo(cuts[0][1] if cuts else None)
+                self._write_solo(cuts[0] if cuts else Block(0, None, Place(0)))
             else:
                 self._write_end(cuts)
         self._end()
@@ -192,16 +192,16 @@ class Writer(io.BufferedIOBase):
 
     def _submit(self, cuts: Sequence[Block]) -> None:
         buffer, self._buffer = self._buffer, bytearray()
-        if len(cuts) == 1 and cuts[0][0] == len(buffer):
-            self._submit_block(buffer, cuts[0][1])
+        if len(cuts) == 1 and cuts[0].size == len(buffer):
+            self._submit_block(buffer, cuts[0])
             return
         view, start = memoryview(buffer), 0
-        for size, hint in cuts:
-            self._submit_block(view[start : start + size], hint)
-            start += size
+        for block in cuts:
+            self._submit_block(view[start : start + block.size], block)
+            start += block.size
         self._buffer += view[start:]
 
-    def _submit_block(self, raw: bytearray | memoryview, hint: Hint | None) -> None:
+    def _submit_block(self, raw: bytearray | memoryview, block: Block) -> None:
         """A view may be of what the caller has, and does with as it likes: other threads need a copy."""
         if self.plan.threads > 1 and isinstance(raw, memoryview):
             raw = bytearray(raw)
@@ -215,7 +215,7 @@ class Writer(io.BufferedIOBase):
             self._hash = xxhash.xxh3_64()
             self._put(head)
         self._hash.update(raw)
-        self._pool.submit(partial(_pack_block, self.plan, raw, hint))
+        self._pool.submit(partial(_pack_block, self.plan, raw, block))
         while self._pool.full:
             self._put_block()
 
@@ -226,8 +226,8 @@ class Writer(io.BufferedIOBase):
         self._put(packed.data)
         self._tally.add(len(head) + len(packed.data), packed.raw_size)
 
-    def _write_solo(self, hint: Hint | None) -> None:
-        self._pool.submit(partial(_pack_solo, self.plan, self._buffer, hint))
+    def _write_solo(self, block: Block) -> None:
+        self._pool.submit(partial(_pack_solo, self.plan, self._buffer, block))
         head, packed = self._pool.next()
         self._put(head)
         self._put(packed.data)
@@ -247,19 +247,23 @@ class Writer(io.BufferedIOBase):
 
 
 def _pack_block(
-    plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
+    plan: levels.Plan, raw: bytearray | memoryview, block: Block, step: Step
 ) -> tuple[bytes, blocks.Packed]:
     with plan.on.computing():
-        packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases, plan.on)
+        packed = blocks.pack(
+            plan.methods, plan.level, raw, step, block.hint, plan.bases, plan.on, block.place
+        )
     position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
     return container.block_head(position, packed.raw_size, packed.data, packed.content_hash), packed
 
 
 def _pack_solo(
-    plan: levels.Plan, raw: bytearray | memoryview, hint: Hint | None, step: Step
+    plan: levels.Plan, raw: bytearray | memoryview, block: Block, step: Step
 ) -> tuple[bytes, blocks.Packed]:
     with plan.on.computing():
-        packed = blocks.pack(plan.methods, plan.level, raw, step, hint, plan.bases, plan.on)
+        packed = blocks.pack(
+            plan.methods, plan.level, raw, step, block.hint, plan.bases, plan.on, block.place
+        )
     form = plan.solo_form(packed.method)
     name = container.solo_name(form, packed.method, plan.level_of(packed.method))
     if len(name) + len(packed.data) > packed.raw_size:  # the method's name made it no gain

@@ -23,10 +23,28 @@ ncz::TensorHead checked_head(int kind, size_t phase, size_t row) {
   return head;
 }
 
+// What a block's units are coded by, if there is something; of the caller, as long as this lives.
+class Reference {
+ public:
+  Reference(nb::handle bytes, ncz::TensorHead head, size_t raw_size) {
+    if (bytes.is_none()) return;
+    buffer_ = std::make_unique<Buffer>(bytes);
+    if (head.kind >= ncz::kFloats || buffer_->size() != head.units(raw_size) * ncz::unit_bytes(head.kind))
+      throw nb::value_error("the reference does not fit the block");
+  }
+  const uint8_t* data() const {
+    static constexpr uint8_t kNothing = 0;  // an empty buffer may have no address
+    return !buffer_ ? nullptr : buffer_->size() ? buffer_->data() : &kNothing;
+  }
+
+ private:
+  std::unique_ptr<Buffer> buffer_;
+};
+
 class TensorEncoder {
  public:
-  TensorEncoder(nb::handle raw, int kind, size_t phase, size_t row)
-      : raw_(raw), head_(checked_head(kind, phase, row)), block_(make()) {}
+  TensorEncoder(nb::handle raw, int kind, size_t phase, size_t row, nb::handle reference)
+      : raw_(raw), head_(checked_head(kind, phase, row)), reference_(reference, head_, raw_.size()), block_(make()) {}
   size_t advance(size_t bytes) {
     nb::gil_scoped_release release;
     // The encoder only reads.
@@ -49,24 +67,21 @@ class TensorEncoder {
   using Block = ncz::TensorBlock<ncz::FieldEncoder>;
   std::unique_ptr<Block> make() const {
     nb::gil_scoped_release release;
-    return std::make_unique<Block>(head_, raw_.size(), raw_.data());
+    return std::make_unique<Block>(head_, raw_.size(), raw_.data(), reference_.data());
   }
   Buffer raw_;
   ncz::TensorHead head_;
+  Reference reference_;
   std::unique_ptr<Block> block_;
 };
 
 class TensorDecoder {
  public:
-  TensorDecoder(nb::handle packed, size_t raw_size) : packed_(packed), raw_size_(raw_size) {
-    const uint8_t* const bytes = packed_.data();
-    if (packed_.size() < ncz::TensorHead::kSize) throw nb::value_error(kRanOut);
-    head_ = {bytes[0], bytes[1], 0};
-    for (size_t k = 0; k < 4; ++k) head_.row |= size_t{bytes[2 + k]} << 8 * k;
-    if (!head_.valid()) throw nb::value_error("the packed bytes are not a tensor's");
+  TensorDecoder(nb::handle packed, size_t raw_size, nb::handle reference)
+      : packed_(packed), raw_size_(raw_size), head_(read_head(packed_)), reference_(reference, head_, raw_size) {
     nb::gil_scoped_release release;
-    block_ = std::make_unique<Block>(head_, raw_size, nullptr, bytes + ncz::TensorHead::kSize,
-                                     packed_.size() - ncz::TensorHead::kSize);
+    block_ = std::make_unique<Block>(head_, raw_size, nullptr, reference_.data(),
+                                     packed_.data() + ncz::TensorHead::kSize, packed_.size() - ncz::TensorHead::kSize);
   }
   nb::bytes decode(size_t bytes) {
     const size_t begin = block_->done(), most = begin + std::min(bytes, raw_size_ - begin);
@@ -81,9 +96,18 @@ class TensorDecoder {
 
  private:
   using Block = ncz::TensorBlock<ncz::FieldDecoder>;
+  static ncz::TensorHead read_head(const Buffer& packed) {
+    const uint8_t* const bytes = packed.data();
+    if (packed.size() < ncz::TensorHead::kSize) throw nb::value_error(kRanOut);
+    ncz::TensorHead head{bytes[0], bytes[1], 0};
+    for (size_t k = 0; k < 4; ++k) head.row |= size_t{bytes[2 + k]} << 8 * k;
+    if (!head.valid()) throw nb::value_error("the packed bytes are not a tensor's");
+    return head;
+  }
   Buffer packed_;
   size_t raw_size_;
   ncz::TensorHead head_;
+  Reference reference_;
   std::unique_ptr<Block> block_;
 };
 
@@ -113,11 +137,12 @@ void define_tensor(nb::module_& m) {
       "raw"_a, "kind"_a, "phase"_a);
   m.def("tensor_memory", &ncz::tensor_memory, "raw_size"_a);
   nb::class_<TensorEncoder>(m, "TensorEncoder")
-      .def(nb::init<nb::handle, int, size_t, size_t>(), "raw"_a, "kind"_a, "phase"_a, "row"_a)
+      .def(nb::init<nb::handle, int, size_t, size_t, nb::handle>(), "raw"_a, "kind"_a, "phase"_a, "row"_a,
+           "reference"_a = nb::none())
       .def("advance", &TensorEncoder::advance, "bytes"_a)
       .def_prop_ro("packed_size", &TensorEncoder::packed_size)
       .def("finish", &TensorEncoder::finish);
   nb::class_<TensorDecoder>(m, "TensorDecoder")
-      .def(nb::init<nb::handle, size_t>(), "packed"_a, "raw_size"_a)
+      .def(nb::init<nb::handle, size_t, nb::handle>(), "packed"_a, "raw_size"_a, "reference"_a = nb::none())
       .def("decode", &TensorDecoder::decode, "bytes"_a);
 }

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nczip.reference.field_coder import RATE, Coder, Decoder, Encoder, Field
+from nczip.reference.field_coder import Coder, Decoder, Encoder, Field
+from nczip.reference.tensor_differences import DifferenceModel
+from nczip.reference.tensor_scales import FLOATS, Scales, clip, level_of
 
-FLOATS = [(8, 7), (5, 10), (8, 23), (11, 52), (4, 3), (5, 2)]  # bits of exponent and mantissa
 INT8, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K = range(6, 15)
 HEAD = 6  # bytes before the coded stream
 
@@ -42,86 +43,6 @@ QUANTS = {
 
 def unit_bytes(kind: int) -> int:
     return QUANTS[kind].bytes if kind in QUANTS else (1 + sum(FLOATS[kind])) // 8
-
-
-# ---- sizes
-
-
-def level_of(value: int) -> int:
-    """In sixteenths of an octave: the exponent and the next four bits."""
-    value = max(value, 1)
-    exponent = value.bit_length() - 1
-    return exponent * 16 + ((value << 4 >> exponent) & 15)
-
-
-def clip(value: int, low: int, high: int) -> int:
-    return min(max(value, low), high)
-
-
-@dataclass
-class Column:
-    level: int = 0
-    sign: int = 0
-    above: int = 0
-    mantissa: int = 0
-    negative: int = 0
-
-
-class Scales:
-    """How large the next value will be: a factor of its column times one of its row."""
-
-    def __init__(self, row: int, elements: int) -> None:
-        self.row_known = row > 0
-        self.columns = [Column() for _ in range(max(1, min(row, elements)))]
-        self.at = self.rows = self.in_row = self.row_factor = self.near_level = 0
-
-    @property
-    def column(self) -> Column:
-        return self.columns[self.at]
-
-    @property
-    def expected(self) -> int:
-        return (self.column.level + self.row_factor) >> 8
-
-    @property
-    def of_column(self) -> int:
-        return self.column.level >> 8
-
-    @property
-    def near(self) -> int:
-        return self.near_level >> 8
-
-    def update(self, level: int, negative: bool) -> None:
-        column = self.column
-        if self.rows == self.in_row == 0:  # the first value of all
-            column.level = self.near_level = level << 8
-        by = _excess(level - self.expected)
-        column.level += _change(by, min(self.rows, 40) + 1)
-        self.row_factor += _change(by, min(self.in_row, 200) + 11)
-        self.near_level += _change(_excess(level - self.near), 23)
-        column.sign += ((-2047 if negative else 2047) - column.sign) >> 4
-        column.above = level
-        column.negative = int(negative)
-        self.in_row += 1
-        self.at += 1
-        if self.at == len(self.columns):
-            self.at = 0
-            self.rows += 1
-            if self.row_known:
-                self.in_row = 0
-                self.row_factor -= self.row_factor >> 2
-        elif self.rows == 0:
-            self.column.level, self.column.above = self.near_level, self.near
-
-
-def _excess(sixteenths: int) -> int:
-    """2^octaves - 1 in units of 1/256, within four octaves."""
-    d = clip(sixteenths, -64, 63) + 64
-    return ((16 + d % 16) << d // 16) - 256
-
-
-def _change(by: int, inertia: int) -> int:
-    return (by * 23 * RATE[inertia] + 32768) >> 16
 
 
 # ---- floats
@@ -540,23 +461,39 @@ class QuantModel:
 # ---- blocks
 
 
-def pack(raw: bytes, kind: int, phase: int, row: int) -> bytes:
+def pack(raw: bytes, kind: int, phase: int, row: int, reference: bytes | None = None) -> bytes:
+    """``reference``: bytes of the units that those of the block are coded by."""
     coder = Encoder()
-    _code(coder, raw, len(raw), kind, phase, row)
+    _code(coder, raw, len(raw), kind, phase, row, reference)
     return bytes([kind, phase]) + row.to_bytes(4, "little") + coder.range.finish()
 
 
-def unpack(packed: bytes, raw_size: int) -> bytes:
+def unpack(packed: bytes, raw_size: int, reference: bytes | None = None) -> bytes:
     kind, phase, row = packed[0], packed[1], int.from_bytes(packed[2:HEAD], "little")
-    return _code(Decoder(packed[HEAD:]), b"", raw_size, kind, phase, row)
+    return _code(Decoder(packed[HEAD:]), b"", raw_size, kind, phase, row, reference)
 
 
-def _code(coder: Encoder | Decoder, raw: bytes, raw_size: int, kind: int, phase: int, row: int) -> bytes:
+def _code(
+    coder: Encoder | Decoder,
+    raw: bytes,
+    raw_size: int,
+    kind: int,
+    phase: int,
+    row: int,
+    reference: bytes | None,
+) -> bytes:
     width = unit_bytes(kind)
     count = max(0, raw_size - phase) // width
-    starts = range(phase, phase + count * width, width)
-    units = [raw[start : start + width] for start in starts] if coder.encodes else []
-    model = (QuantModel if kind in QUANTS else FloatModel)(coder, kind, row, units, count)
+
+    def cut(data: bytes, begin: int) -> list[bytes]:
+        return [data[start : start + width] for start in range(begin, begin + count * width, width)]
+
+    units = cut(raw, phase) if coder.encodes else []
+    model: DifferenceModel | FloatModel | QuantModel
+    if reference is not None:
+        model = DifferenceModel(coder, kind, row, units, cut(reference, 0))
+    else:
+        model = (QuantModel if kind in QUANTS else FloatModel)(coder, kind, row, units, count)
 
     def plain(begin: int, end: int) -> bytes:
         return bytes(coder.uniform(raw[i] if coder.encodes else 0, 256) for i in range(begin, end))

@@ -6,7 +6,7 @@ import zlib
 
 import nczip
 from nczip import blocks, container, language, levels
-from nczip.container import LANGUAGE, MIXTURE, PLANES, TENSOR, Tally
+from nczip.container import BASED, LANGUAGE, MIXTURE, PLANES, TENSOR, Tally
 
 CONTENT = b"".join(b"record %d, worth %d\n" % (i, i * i) for i in range(120))
 
@@ -31,6 +31,11 @@ def planes_solo(packed: bytes, raw_size: int = 1000) -> bytes:
 def tensor_solo(packed: bytes, raw_size: int = 1000) -> bytes:
     """The same of method 5."""
     return solo(9, raw_size, 2 + len(packed), bytes([TENSOR, 0]) + packed)
+
+
+def referring_solo(packed: bytes, raw_size: int = 1000) -> bytes:
+    """The same with a base whose name is "base"."""
+    return solo(9, raw_size, 7 + len(packed), bytes([BASED, 5]) + b"base" + bytes([TENSOR]) + packed)
 
 
 def header(fields: bytes, major: int = 1) -> bytes:

@@ -20,6 +20,7 @@ from forge import (
     header,
     one_block,
     planes_solo,
+    referring_solo,
     solo,
     tally,
     tensor_solo,
@@ -478,6 +479,20 @@ ATTACKS = [
         solo(10, 20, 9, b"\5baseABCD"),
         nczip.MissingBaseError,
         "needs the base whose SHA-256 begins with 62617365; give it with --base",
+    ),
+    Attack(
+        "a reference to nobody",
+        "have numbers decoded without those that they are near",
+        referring_solo(b"\xff" * 8 + b"\2" + bytes(900)),
+        nczip.MissingBaseError,
+        "needs the base whose SHA-256 begins with 62617365; give it with --base",
+    ),
+    Attack(
+        "planes within a base",
+        "wrap a method that knows no base",
+        solo(9, 1000, 7, b"\7\5base\4"),
+        _newer,
+        "frame at byte 0: needs a newer nczip (method 7)",
     ),
     Attack(
         "a base within a base",

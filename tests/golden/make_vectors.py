@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nczip
-from nczip import _core, blocks, container, language, levels, tensors
+from nczip import _core, base, blocks, container, language, levels, tensors
 from nczip.container import MIXTURE, TENSOR, Method
 
 sys.path.append(str(Path(__file__).parents[1] / "models"))
@@ -95,6 +95,19 @@ def _like(kind: int) -> bytes:
     return bytes(content)
 
 
+def _tuned(kind: int) -> tuple[bytes, bytes]:
+    """Numbers near those that bytes of the base are, not all of them others; and these."""
+    unit = tensors.UNITS[kind]
+    begin = 300 + kind
+    by = BASE[begin : begin + 2000 // unit * unit]
+    content = bytearray(noise(2 % unit) + by + noise(min(1, unit - 1)))
+    state = noise(2000)
+    for start in range(2 % unit, len(content) - unit, 3 * unit):
+        if start // unit % 700 > 300:
+            content[start] ^= state[start] & 15
+    return bytes(content), by
+
+
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "byte": b"n",
@@ -106,6 +119,7 @@ CONTENTS: dict[str, bytes] = {
     "scripts": prose(700) + SCRIPTS.encode() * 3 + bytes(range(256)) + prose(700),
     "weights": prose(301) + weights(4000),
     "tensors": b"".join(_like(kind) for kind in range(len(tensors.KINDS))),
+    "tuned": b"".join(_tuned(kind)[0] for kind in range(tensors.FLOATS)),
     "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
     # One in chunks, one as it is, and one that is cut off.
     "streams": chunk(LEVEL_9[:500]) + chunk(LEVEL_9[500:]) + b"\r\n" + LEVEL_6 + noise(50) + LEVEL_9[:-100],
@@ -160,6 +174,19 @@ def _tensor(kind: int) -> bytes:
     return head + packed
 
 
+def _by_reference(kind: int) -> bytes:
+    """The same with a base, part of which numbers are coded by."""
+    raw, by = _tuned(kind)
+    found = tensors.Reference(BASE.index(by), memoryview(by))
+    elements = tensors.Elements(kind, 2 % tensors.UNITS[kind], 100)
+    packed = tensors.pack(memoryview(raw), elements, lambda *_: None, found)
+    assert packed is not None
+    method = base.around(Method(TENSOR), base.Base(BASE))
+    name = container.solo_name(container.NAMED_FORM, method)
+    head = container.solo_frame(container.NAMED_FORM, len(raw), packed, blocks.content_hash(raw), name)
+    return head + packed
+
+
 def _several(level: int) -> bytes:
     solo = nczip.compress(CONTENTS["prose"], level)
     flushed = _flushed(level, prose(1000), prose(1500)[1000:])
@@ -208,6 +235,7 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "weights-5": ("weights", lambda: nczip.compress(CONTENTS["weights"], 5)),
     # Every kind of number that tensors know, each a frame: what samples would not choose as well.
     "tensors": ("tensors", lambda: b"".join(_tensor(kind) for kind in range(len(tensors.KINDS)))),
+    "tuned": ("tuned", lambda: b"".join(_by_reference(kind) for kind in range(tensors.FLOATS))),
     "records-1": ("records", lambda: nczip.compress(CONTENTS["records"], 1, block_size=5000)),
     # With a base: a record, and blocks of 512 bytes of a newer version.
     **{

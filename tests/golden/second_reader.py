@@ -42,7 +42,7 @@ def require(rule: bool, broken: str) -> None:
 
 METHODS = range(9)
 # Methods around another: bytes of configuration before that one's number, and what it can be.
-WRAPPERS = {6: (0, (0, 1, 2, 3, 4, 5)), 7: (4, (1, 2)), 8: (0, (2, 3))}
+WRAPPERS = {6: (0, (0, 1, 2, 3, 4, 5)), 7: (4, (1, 2, 5)), 8: (0, (2, 3))}
 NO_CONFIGURATION = (0, 1, 4, 5)
 
 

@@ -37,7 +37,12 @@ def content(name: str) -> bytes:
     return b"".join(b"line %d\n" % i for i in range(30_000))
 
 
-def cut(data: bytes, block_size: int) -> list[Block]:
+def cut(data: bytes, block_size: int) -> list[tuple[int, Hint | None]]:
+    """Sizes and hints of blocks."""
+    return [(block.size, block.hint) for block in blocks_of(data, block_size)]
+
+
+def blocks_of(data: bytes, block_size: int) -> list[Block]:
     """As a Writer fills its buffer."""
     layout = Layout(block_size)
     blocks: list[Block] = []
@@ -47,7 +52,7 @@ def cut(data: bytes, block_size: int) -> list[Block]:
         found = layout.split(memoryview(data)[start:seen], last=seen == len(data))
         assert found
         blocks += found
-        start += sum(size for size, _ in found)
+        start += sum(block.size for block in found)
     assert start == len(data)
     return blocks
 
@@ -90,6 +95,22 @@ def test_stored_members_of_zip_archives() -> None:
     compressed = io.BytesIO()
     np.savez_compressed(compressed, large=LARGE, noise=rng.bytes(90_000))
     assert {hint for _, hint in cut(compressed.getvalue(), 1 << 20)} == {None}
+
+
+@pytest.mark.parametrize("name", ["safetensors", "npz"])
+def test_blocks_know_their_place(name: str) -> None:
+    data = content(name)
+    found = blocks_of(data, 150_001)
+    assert [block.place.offset for block in found] == [
+        sum(block.size for block in found[:i]) for i in range(len(found))
+    ]
+    of_tensors = [block for block in found if block.hint]
+    assert [(block.place.tensor, block.place.inside) for block in of_tensors] == [
+        ("large", 0), ("large", 150_000), ("halves", 0)
+    ]  # fmt: skip
+    for block, array in zip(of_tensors, (LARGE, LARGE, HALVES), strict=True):
+        begin = block.place.offset
+        assert array.tobytes()[block.place.inside :].startswith(data[begin : begin + block.size])
 
 
 def test_small_content_is_not_looked_at() -> None:
@@ -144,7 +165,7 @@ class TestTextApart:
         assert not any(is_text(other[start : start + PIECE]) for start in range(0, len(other), PIECE))
         content = self.WORDS[:30_000] + other + self.WORDS[:50_000]
         layout = Layout(1 << 20, text_apart=True)
-        sizes = [size for size, _ in layout.split(memoryview(content), last=True)]
+        sizes = [block.size for block in layout.split(memoryview(content), last=True)]
         assert sum(sizes) == len(content)
         assert len(sizes) == 3
         assert 30_000 - PIECE <= sizes[0] <= 30_000 + PIECE
