@@ -86,13 +86,44 @@ def test_npz() -> None:
     np.testing.assert_array_equal(tensors["f"], LARGE)
 
 
-def test_storages_of_a_checkpoint() -> None:
+def rebuilt(offset: int, rows: int) -> bytes:
+    """As pickle says that a tensor is some of LARGE's rows, from an element on."""
+    row = LARGE.shape[1]
+    numbers = tuple(b"J" + number.to_bytes(4, "little") for number in (offset, rows, row, row))
+    storage = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuK\0tQ"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(%s%s%s%s\x86%sK\1\x86\x89}tR" % (storage, *numbers)
+
+
+ROWS = LARGE.shape[0]
+CHECKPOINT = b"\x80\2}(X\1\0\0\0w%sX\4\0\0\0part%sX\4\0\0\0gone%su." % (
+    rebuilt(0, ROWS),
+    rebuilt(LARGE.shape[1], ROWS - 1),
+    rebuilt(1, ROWS),  # beyond the storage
+)
+
+
+def checkpoint(pickled: bytes, **others: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("model/data.pkl", b"not looked at")
+        archive.writestr("model/data.pkl", pickled)
         archive.writestr("model/data/0", LARGE.tobytes())
-    tensors = opened(file.getvalue())
-    assert tensors["model/data/0"].tobytes() == LARGE.tobytes()
+        for name, content in others.items():
+            archive.writestr(f"model/{name}", content)
+    return file.getvalue()
+
+
+def test_a_checkpoint() -> None:
+    tensors = opened(checkpoint(CHECKPOINT, byteorder=b"little", version=b"3"))
+    assert set(tensors) == {"w", "part", "model/data.pkl", "model/byteorder", "model/version"}
+    np.testing.assert_array_equal(tensors["w"], LARGE)
+    np.testing.assert_array_equal(tensors["part"], LARGE[1:])
+
+
+@pytest.mark.parametrize(
+    "data", [checkpoint(b"no pickle"), checkpoint(CHECKPOINT[:90]), checkpoint(CHECKPOINT, byteorder=b"big")]
+)
+def test_storages_of_a_checkpoint_that_is_not_understood(data: bytes) -> None:
+    assert opened(data)["model/data/0"].tobytes() == LARGE.tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2"])

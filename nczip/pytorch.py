@@ -1,0 +1,245 @@
+"""The names, types and shapes of a PyTorch checkpoint's tensors, from its ``data.pkl``.
+
+Nothing is unpickled: the opcodes are read one by one (``pickletools``), and of all that they could do only
+what puts containers, numbers and strings together is done. A class is its name and never looked for, a call
+is what was called and with what.
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+MAX_SIZE = 64 << 20  # bytes of a pickle that is read
+_MAX_OPCODES = 1 << 22
+_MAX_VISITED = 1 << 20  # values that are looked at: containers may be in many places at once
+_MAX_DEPTH = 32
+_MAX_DIMENSIONS, _MAX_NUMBER = 64, 1 << 62
+
+# As ``TensorEntry.dtype`` spells them, with bytes of an element.
+_STORAGES = {
+    "DoubleStorage": ("F64", 8), "FloatStorage": ("F32", 4), "HalfStorage": ("F16", 2),
+    "BFloat16Storage": ("BF16", 2), "LongStorage": ("I64", 8), "IntStorage": ("I32", 4),
+    "ShortStorage": ("I16", 2), "CharStorage": ("I8", 1), "ByteStorage": ("U8", 1),
+    "BoolStorage": ("BOOL", 1),
+}  # fmt: skip
+_TYPES = {  # of those that have no storages of their own
+    "float8_e4m3fn": ("F8_E4M3", 1), "float8_e5m2": ("F8_E5M2", 1), "uint16": ("U16", 2),
+    "uint32": ("U32", 4), "uint64": ("U64", 8),
+}  # fmt: skip
+
+
+class UnknownPickleError(ValueError):
+    """The pickle does what no checkpoint of tensors does, or is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """``storage`` names a file of the checkpoint; ``offset`` and ``size`` are bytes of it.
+
+    The last of ``shape`` runs fastest; ``is_transposed``: PyTorch has the axes the other way round.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    storage: str
+    offset: int
+    size: int
+    is_transposed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Global:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    function: object
+    arguments: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Persistent:
+    said: object
+
+
+class _Mark:
+    pass
+
+
+def tensors(pickled: bytes) -> list[Tensor]:
+    """Every tensor whose elements lie in order, under the keys that lead to it, joined by dots.
+
+    Raises UnknownPickleError.
+    """
+    if len(pickled) > MAX_SIZE:
+        raise UnknownPickleError
+    try:
+        return list(_found(_read(pickled)))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise UnknownPickleError from error
+
+
+def _found(value: object) -> Iterator[Tensor]:
+    pending: list[tuple[str, object, int]] = [("", value, 0)]
+    for _ in range(_MAX_VISITED):
+        if not pending:
+            return
+        name, value, depth = pending.pop()
+        if depth == _MAX_DEPTH:
+            continue
+        if isinstance(value, _Call):
+            called = value.function.name if isinstance(value.function, _Global) else ""
+            if called.startswith("torch._utils _rebuild_parameter"):  # the tensor comes first
+                pending.append((name, _arguments(value)[0], depth + 1))
+            elif called.startswith("torch._utils _rebuild_tensor"):
+                tensor = _tensor(name, *_arguments(value))
+                if tensor is not None:
+                    yield tensor
+            continue
+        items: list[tuple[object, object]] = []
+        if isinstance(value, dict):
+            items = list(value.items())
+        elif isinstance(value, list | tuple):
+            items = list(enumerate(value))
+        for key, item in reversed(items):
+            if isinstance(item, dict | list | tuple | _Call):
+                pending.append((f"{name}.{key}" if name else str(key), item, depth + 1))
+
+
+def _arguments(call: _Call) -> tuple[Any, ...]:
+    if not isinstance(call.arguments, tuple):
+        raise UnknownPickleError
+    return call.arguments
+
+
+def _tensor(
+    name: str, storage: Any, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *others: object
+) -> Tensor | None:
+    """None if its elements do not follow each other, or are of a type that nobody else has."""
+    if not isinstance(storage, _Persistent) or not isinstance(storage.said, tuple):
+        return None
+    kind, type_, key = storage.said[:3]
+    if kind != "storage" or not isinstance(type_, _Global) or not isinstance(key, str):
+        return None
+    found = _STORAGES.get(type_.name.rpartition(" ")[2])
+    for other in others if found is None else ():  # an untyped storage's tensor says the type itself
+        if isinstance(other, _Global) and other.name.startswith("torch "):
+            found = _TYPES.get(other.name.removeprefix("torch "))
+    numbers = (offset, *shape, *strides)
+    if found is None or len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS:
+        return None
+    if any(type(n) is not int or not 0 <= n < _MAX_NUMBER for n in numbers):
+        return None
+    dtype, width = found
+    is_transposed = not _in_order(shape, strides)
+    if is_transposed:
+        shape, strides = shape[::-1], strides[::-1]
+        if not _in_order(shape, strides):
+            return None
+    return Tensor(name, dtype, tuple(shape), key, offset * width, prod(shape) * width, is_transposed)
+
+
+def _in_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether elements along the last axis follow each other, then those of the next to last, and so on."""
+    count = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if size > 1 and stride != count:
+            return False
+        count *= size
+    return True
+
+
+def _read(pickled: bytes) -> object:
+    stack: list[Any] = []
+    memo: dict[Any, Any] = {}
+
+    def marked() -> list[Any]:
+        """What stands above the last mark, taken from the stack with it."""
+        at = len(stack) - 1
+        while not isinstance(stack[at], _Mark):
+            at -= 1
+            if at < 0:
+                raise UnknownPickleError
+        items = stack[at + 1 :]
+        del stack[at:]
+        return items
+
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
+        name = opcode.name
+        if count > _MAX_OPCODES:
+            raise UnknownPickleError
+        if name in ("PROTO", "FRAME"):
+            continue
+        if name == "STOP":
+            return stack.pop()
+        if name in _VALUES:
+            stack.append(argument)
+        elif name in _CONSTANTS:
+            stack.append(_CONSTANTS[name]())
+        elif name == "GLOBAL":
+            stack.append(_Global(str(argument)))
+        elif name == "STACK_GLOBAL":
+            last, first = stack.pop(), stack.pop()
+            stack.append(_Global(f"{first} {last}"))
+        elif name == "MARK":
+            stack.append(_Mark())
+        elif name == "TUPLE":
+            stack.append(tuple(marked()))
+        elif name in _TUPLES:
+            size = _TUPLES[name]
+            stack[-size:] = [tuple(stack[-size:])]
+        elif name in ("LIST", "DICT"):
+            items = marked()
+            stack.append(items if name == "LIST" else dict(zip(items[::2], items[1::2], strict=True)))
+        elif name in ("APPEND", "APPENDS"):
+            items = marked() if name == "APPENDS" else [stack.pop()]
+            _put(stack[-1], list(enumerate(items)))
+        elif name in ("SETITEM", "SETITEMS"):
+            items = marked() if name == "SETITEMS" else [stack.pop(-2), stack.pop()]
+            _put(stack[-1], list(zip(items[::2], items[1::2], strict=True)))
+        elif name in ("REDUCE", "NEWOBJ"):
+            arguments, function = stack.pop(), stack.pop()
+            stack.append({} if function == _Global("collections OrderedDict") else _Call(function, arguments))
+        elif name == "BUILD":
+            stack.pop()  # what an object is given beside its arguments: hooks, metadata
+        elif name == "BINPERSID":
+            stack.append(_Persistent(stack.pop()))
+        elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
+            memo[argument] = stack[-1]
+        elif name == "MEMOIZE":
+            memo[len(memo)] = stack[-1]
+        elif name in ("BINGET", "LONG_BINGET", "GET"):
+            stack.append(memo[argument])
+        else:
+            raise UnknownPickleError
+    raise UnknownPickleError
+
+
+def _put(into: object, items: list[tuple[Any, Any]]) -> None:
+    """Into an object of which nothing is known they go unseen."""
+    if isinstance(into, list):
+        into += [item for _, item in items]
+    elif isinstance(into, dict):
+        into.update((key, item) for key, item in items if isinstance(key, str | int))
+
+
+_VALUES = {
+    *("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+    *("BINUNICODE8", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES"),
+}
+_CONSTANTS: dict[str, Callable[[], object]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": set,
+}
+_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
