@@ -265,7 +265,7 @@ class DeflateRebuilder:
 
 class TensorEncoder:
     """Codes one block of numbers by method 5: ``kind`` as formats/tensor.md numbers them, ``phase`` bytes
-    before the first unit, ``row`` elements or 0. ``reference`` is as many units, of floats, that this block's
+    before the first unit, ``row`` elements or 0. ``reference`` is as many units that this block's
     are coded by. Raises ValueError for one of these that does not exist or does not fit.
     """
 

@@ -25,7 +25,6 @@ KINDS = (
 )
 # Bytes of an element or a block of quants; integers of 8 bits come by 32.
 UNITS = tuple(32 if kind == "I8" else tensor_files.UNITS[kind][1] for kind in KINDS)
-FLOATS = 6  # so many kinds can be coded by a reference
 GUESSED = ("bf16", "fp16", "fp32", "fp64", "fp8_e4m3", "fp8_e5m2", "int8")  # as ``numeric.Kind`` spells them
 LONGEST_ROW = 1 << 20  # elements
 STEP = 256 << 10  # raw bytes: some hundredths of a second
@@ -74,8 +73,6 @@ def reference(
     base: Base, raw_size: int, elements: Elements, hint: Hint | None, place: Place
 ) -> Reference | None:
     """What a base has where a block stands: in the tensor of its name, or else at the same byte."""
-    if elements.kind >= FLOATS:
-        return None
     size = _units(elements, raw_size)
     entry = None if place.tensor is None else _namesake(base.tensors, place.tensor)
     start = place.offset
@@ -160,8 +157,10 @@ def unpack(packed: Buffer, raw_size: int, step: Step, base: Base | None = None) 
 def _referred(packed: memoryview, raw_size: int, base: Base) -> memoryview:
     """What packed bytes say that they were coded by; all of that is a claim."""
     start, head = int.from_bytes(packed[:OFFSET], "little"), packed[OFFSET : OFFSET + 2]
-    if len(head) < 2 or head[0] >= FLOATS:
-        raise CorruptError("the packed bytes are not those of floats with a reference")
+    if len(head) < 2:
+        raise CorruptError("the packed bytes end before the content")
+    if head[0] >= len(KINDS):
+        raise CorruptError("the packed bytes are not a tensor's")
     size = _units(Elements(head[0], head[1], 0), raw_size)
     if start + size > base.size:
         raise CorruptError("it refers to more than its base has")

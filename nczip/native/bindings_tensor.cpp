@@ -29,7 +29,7 @@ class Reference {
   Reference(nb::handle bytes, ncz::TensorHead head, size_t raw_size) {
     if (bytes.is_none()) return;
     buffer_ = std::make_unique<Buffer>(bytes);
-    if (head.kind >= ncz::kFloats || buffer_->size() != head.units(raw_size) * ncz::unit_bytes(head.kind))
+    if (buffer_->size() != head.units(raw_size) * ncz::unit_bytes(head.kind))
       throw nb::value_error("the reference does not fit the block");
   }
   const uint8_t* data() const {

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "field_coder.hpp"
+#include "quant_differences.hpp"
+#include "quant_scales.hpp"
 #include "quants.hpp"
 #include "tensor_differences.hpp"
 #include "tensor_scales.hpp"
@@ -153,27 +155,6 @@ class FloatModel final : public TensorModel {
   uint32_t left_head_ = 0, signs_ = 0, last_high_ = 0, high_before_ = 0;
 };
 
-// What the weights of a part of a block are: (q - zero / 4) steps.
-struct QuantScale {
-  int zero;  // in quarters of a step
-  int base;  // the level of a quarter of a step
-};
-inline QuantScale quant_scale(Quant kind, const QuantBlock& block, size_t part) {
-  constexpr int kBase = 608;  // where the step is 2^-24
-  const QuantLayout& layout = kQuantLayouts[static_cast<size_t>(kind)];
-  int64_t step = half_magnitude(block.scale);
-  if (kind == Quant::kQ6_K) step *= std::abs(block.part_scale[part] - 128);
-  else if (layout.parts) step *= block.part_scale[part];
-  int zero = 2 << layout.bits;
-  if (layout.offset) {
-    const int64_t offset = half_magnitude(block.offset) * (layout.parts ? block.part_offset[part] : 1);
-    const int64_t quarters = (8 * offset / std::max<int64_t>(1, step) + 1) >> 1;
-    zero = static_cast<int>(std::min<int64_t>(quarters, 8 << layout.bits));
-    if (!layout.parts && !(block.offset >> 15)) zero = -zero;  // K-quants' offsets are subtracted
-  }
-  return {zero, kBase + level_of(static_cast<uint64_t>(step))};
-}
-
 template <class Coder>
 class QuantModel final : public TensorModel {
  public:
@@ -182,26 +163,16 @@ class QuantModel final : public TensorModel {
         kind_(kind),
         layout_(kQuantLayouts[static_cast<size_t>(kind)]),
         scales_(row, units * layout_.weights),
-        above_(std::max<size_t>(1, std::min(row / layout_.weights, units))) {
-    Histogram scale_high(256), scale_low(256), offset_high(256), offset_low(256), at_ends(2);
-    Histogram part_scale(256), part_offset(64), weight(size_t{1} << layout_.bits);
+        of_blocks_(coder, kind, std::max<size_t>(1, std::min(row / layout_.weights, units)), layout_.steps) {
+    Histogram weight(size_t{1} << layout_.bits);
     if constexpr (Coder::kEncodes) {
       for (size_t i = 0; i < units; ++i) {
         const QuantBlock block = taken_apart(kind, bytes + i * layout_.bytes);
-        ++scale_high[block.scale >> 8], ++scale_low[block.scale & 255];
-        ++offset_high[block.offset >> 8], ++offset_low[block.offset & 255];
-        if (layout_.steps) ++at_ends[ends_at_bf16(block.scale, block.offset, layout_.steps)];
-        for (size_t j = 0; j < layout_.parts; ++j) ++part_scale[block.part_scale[j]], ++part_offset[block.part_offset[j]];
+        of_blocks_.count(block);
         for (size_t j = 0; j < layout_.weights; ++j) ++weight[block.q[j]];
       }
     }
-    scale_high_.begin(coder, 8, {256, 256, 256}, scale_high);
-    scale_low_.begin(coder, 8, {256, 256}, scale_low, true);
-    offset_high_.begin(coder, 8, {256, 256, 256}, offset_high);
-    offset_low_.begin(coder, 8, {256, 256}, offset_low, true);
-    at_ends_.begin(coder, 1, {1}, at_ends);
-    part_scale_.begin(coder, 8, {256, 256, 4096, 1024}, part_scale);
-    part_offset_.begin(coder, 6, {512, 4096, 64, 4096}, part_offset);
+    of_blocks_.begin();
     const uint32_t zeros = layout_.offset ? 64 : 1, few_zeros = layout_.offset ? 16 : 1;
     weight_.begin(coder, layout_.bits, {zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024}, weight);
   }
@@ -210,77 +181,19 @@ class QuantModel final : public TensorModel {
     for (size_t i = 0; i < units; ++i) {
       QuantBlock block;
       if constexpr (Coder::kEncodes) block = taken_apart(kind_, bytes + i * layout_.bytes);
-      code_scales(block);
+      of_blocks_.code(block);
       const size_t part = layout_.weights / std::max<size_t>(1, layout_.parts);
       for (size_t j = 0; j < layout_.weights; j += part) code_weights(block, j, part);
-      if (++at_ == above_.size()) at_ = 0;
       if constexpr (!Coder::kEncodes) put_together(kind_, block, bytes + i * layout_.bytes);
     }
   }
 
  private:
-  struct Head {  // what is kept of a block: of the one before, and of those above
-    uint8_t scale_high = 0, scale_low = 0, offset_high = 0;
-    uint8_t part_scale[kMostParts] = {}, part_offset[kMostParts] = {};
-  };
-
-  void code_scales(QuantBlock& block) {
-    Head& above = above_[at_];
-    const auto u32 = [](auto value) { return static_cast<uint32_t>(value); };
-    const uint32_t high = scale_high_.code(
-        coder_, {left_.scale_high, above.scale_high, (u32(left_.scale_high) + above.scale_high) >> 1}, block.scale >> 8);
-    if (layout_.offset) {
-      const uint32_t offset = offset_high_.code(coder_, {high, above.offset_high, left_.offset_high}, block.offset >> 8);
-      const uint32_t low = offset_low_.code(coder_, {offset, (high & 15) << 4 | (offset & 15)}, block.offset & 255);
-      block.offset = static_cast<uint16_t>(offset << 8 | low);
-    }
-    const uint32_t low = scale_low(block, high);
-    block.scale = static_cast<uint16_t>(high << 8 | low);
-
-    uint32_t most = 0, most_offset = 0;
-    for (size_t j = 0; j < layout_.parts; ++j) {
-      const uint32_t before = j ? block.part_scale[j - 1] : left_.part_scale[layout_.parts - 1];
-      block.part_scale[j] = static_cast<uint8_t>(part_scale_.code(
-          coder_,
-          {before, above.part_scale[j], (before & 63) << 6 | (above.part_scale[j] & 63u), u32(j) << 6 | std::min(most, 63u)},
-          block.part_scale[j]));
-      most = std::max<uint32_t>(most, block.part_scale[j]);
-    }
-    for (size_t j = 0; layout_.offset && j < layout_.parts; ++j) {
-      const uint32_t scale = block.part_scale[j] & 63, before = j ? block.part_offset[j - 1] : 0;
-      block.part_offset[j] = static_cast<uint8_t>(part_offset_.code(
-          coder_, {u32(j) << 6 | most_offset, scale << 6 | before, above.part_offset[j], (most & 63) << 6 | scale},
-          block.part_offset[j]));
-      most_offset = std::max<uint32_t>(most_offset, block.part_offset[j]);
-    }
-
-    left_.scale_high = static_cast<uint8_t>(high), left_.scale_low = static_cast<uint8_t>(low);
-    left_.offset_high = static_cast<uint8_t>(block.offset >> 8);
-    std::copy_n(block.part_scale, kMostParts, left_.part_scale);
-    std::copy_n(block.part_offset, kMostParts, left_.part_offset);
-    above = left_;
-  }
-
-  // The scale's lower byte: which of those that end at a bf16 number, or if it does not, by contexts.
-  uint32_t scale_low(const QuantBlock& block, uint32_t high) {
-    const uint32_t low = block.scale & 255;
-    if (layout_.steps && at_ends_.code(coder_, {0}, ends_at_bf16(block.scale, block.offset, layout_.steps))) {
-      std::array<uint8_t, 256> candidates;
-      uint32_t count = 0, rank = 0;
-      for (uint32_t v = 0; v < 256; ++v) {
-        if (v == low) rank = count;
-        if (ends_at_bf16(static_cast<uint16_t>(high << 8 | v), block.offset, layout_.steps))
-          candidates[count++] = static_cast<uint8_t>(v);
-      }
-      if (count) return candidates[coder_.uniform(rank, count)];
-    }
-    return scale_low_.code(coder_, {high, left_.scale_high == high ? left_.scale_low : 0u}, low);
-  }
-
   // The weights [begin, begin + count) of a block, which have one scale and one zero.
   void code_weights(QuantBlock& block, size_t begin, size_t count) {
     const int bits = layout_.bits;
-    const auto [zero, base] = quant_scale(kind_, block, layout_.parts ? begin / count : 0);
+    const QuantScale of_part = quant_scale(kind_, block, layout_.parts ? begin / count : 0);
+    const int zero = of_part.zero, base = of_part.base;
     const uint32_t place = layout_.offset ? within(zero >> (bits - 4), 0, 63) : 0;
     const uint32_t highest = (1u << bits) - 1;
     uint32_t ends = 0;  // whether the lowest and the highest integer have come
@@ -312,21 +225,17 @@ class QuantModel final : public TensorModel {
   Quant kind_;
   QuantLayout layout_;
   Scales scales_;
-  Field<3> scale_high_, offset_high_;
-  Field<2> scale_low_, offset_low_;
-  Field<1> at_ends_;
-  Field<4> part_scale_, part_offset_;
+  QuantScales<Coder> of_blocks_;
   Field<6> weight_;
   uint32_t lowest_ = kind_ == Quant::kQ8_0 ? 1 : 0;  // Q8_0 is symmetric: its makers never write -128
-  Head left_;
-  std::vector<Head> above_;  // one for each block of a row
-  size_t at_ = 0;
   uint32_t left_weight_ = 0, left_of_left_weight_ = 0;
 };
 
 template <class Coder>
 std::unique_ptr<TensorModel> tensor_model(Coder& coder, int kind, size_t row, const uint8_t* bytes, size_t units,
                                           const uint8_t* reference) {
+  if (reference && kind >= kFloats)
+    return std::make_unique<QuantDifferenceModel<Coder>>(coder, static_cast<Quant>(kind - kFloats), bytes, units, reference);
   if (reference) return std::make_unique<DifferenceModel<Coder>>(coder, kind, row, bytes, units, reference);
   if (kind < kFloats) return std::make_unique<FloatModel<Coder>>(coder, kind, row, bytes, units);
   return std::make_unique<QuantModel<Coder>>(coder, static_cast<Quant>(kind - kFloats), row, bytes, units);
@@ -443,8 +352,8 @@ class RowFinder {
     const QuantLayout& layout = kQuantLayouts[static_cast<size_t>(kind)];
     const size_t part = layout.weights / std::max<size_t>(1, layout.parts);
     for (size_t j = 0; j < layout.weights; ++j) {
-      const auto [zero, base] = quant_scale(kind, block, layout.parts ? j / part : 0);
-      levels_.push_back(base + level_of(static_cast<uint64_t>(std::abs(4 * block.q[j] - zero))));
+      const QuantScale scale = quant_scale(kind, block, layout.parts ? j / part : 0);
+      levels_.push_back(scale.base + level_of(static_cast<uint64_t>(std::abs(4 * block.q[j] - scale.zero))));
     }
   }
 
@@ -465,7 +374,7 @@ struct TensorHead {
 };
 
 // Bytes around the units are coded as they are; `code(bytes, count)` makes the next ones of a block. `reference`, if it
-// is not null, has as many units of floats that the block's are coded by; it outlives this.
+// is not null, has as many units that the block's are coded by; it outlives this.
 template <class Coder>
 class TensorBlock {
  public:

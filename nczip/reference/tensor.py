@@ -1,44 +1,17 @@
 """Method 5: numbers element by element, through fields whose contexts know rows, columns and scales.
 
-The twin of nczip/native/tensor.hpp and quants.hpp; formats/tensor.md is the specification.
+The twin of nczip/native/tensor.hpp; formats/tensor.md is the specification.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-
 from nczip.reference.field_coder import Coder, Decoder, Encoder, Field
+from nczip.reference.quant_differences import QuantDifferenceModel
+from nczip.reference.quants import Q8_0, QUANTS, Block, QuantScales, put_together, quant_scale, taken_apart
 from nczip.reference.tensor_differences import DifferenceModel
 from nczip.reference.tensor_scales import FLOATS, Scales, clip, level_of
 
-INT8, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K = range(6, 15)
 HEAD = 6  # bytes before the coded stream
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A block of quants: bytes, weights, bits of a weight, parts with scales of their own, offsets or not."""
-
-    bytes: int
-    weights: int
-    bits: int
-    parts: int
-    offset: bool
-    steps: int  # between the ends of what the integers span, where a block was made by its ends
-
-
-QUANTS = {
-    INT8: Layout(32, 32, 8, 0, False, 0),
-    Q4_0: Layout(18, 32, 4, 0, False, 0),
-    Q4_1: Layout(20, 32, 4, 0, True, 15),
-    Q5_0: Layout(22, 32, 5, 0, False, 0),
-    Q5_1: Layout(24, 32, 5, 0, True, 31),
-    Q8_0: Layout(34, 32, 8, 0, False, 127),
-    Q4_K: Layout(144, 256, 4, 8, True, 0),
-    Q5_K: Layout(176, 256, 5, 8, True, 0),
-    Q6_K: Layout(210, 256, 6, 16, False, 0),
-}
 
 
 def unit_bytes(kind: int) -> int:
@@ -176,258 +149,35 @@ def _counted(values: tuple[int, ...]) -> list[int]:
 # ---- quants
 
 
-@dataclass
-class Block:
-    scale: int = 0
-    offset: int = 0
-    part_scale: list[int] = field(default_factory=lambda: [0] * 16)
-    part_offset: list[int] = field(default_factory=lambda: [0] * 16)
-    q: list[int] = field(default_factory=lambda: [0] * 256)
-
-
-Place = tuple[str, int, int, int, int, int]  # field, index, its lowest bit, byte, the lowest bit there, bits
-
-
-def places(kind: int) -> Iterator[Place]:
-    """Where the bits of a block's fields are."""
-
-    def nibbles(at: int, first: int, count: int, apart: int) -> Iterator[Place]:
-        for i in range(count):
-            yield "q", first + i, 0, at + i, 0, 4
-            yield "q", first + i + apart, 0, at + i, 4, 4
-
-    def half(name: str, at: int) -> Iterator[Place]:
-        yield name, 0, 0, at, 0, 8
-        yield name, 0, 8, at + 1, 0, 8
-
-    layout = QUANTS[kind]
-    if kind == Q6_K:
-        for h in range(2):
-            for g in range(2):
-                yield from nibbles(64 * h + 32 * g, 128 * h + 32 * g, 32, 64)
-            for i in range(128):
-                yield "q", 128 * h + i, 4, 128 + 32 * h + i % 32, i // 32 * 2, 2
-        for j in range(16):
-            yield "part_scale", j, 0, 192 + j, 0, 8
-        yield from half("scale", 208)
-        return
-    at = 0
-    for name in ("scale", "offset") if layout.offset else ("scale",) if kind != INT8 else ():
-        yield from half(name, at)
-        at += 2
-    if layout.bits == 8:
-        for i in range(32):
-            yield "q", i, 0, at + i, 0, 8
-    if layout.parts:
-        for j in range(4):
-            yield "part_scale", j, 0, 4 + j, 0, 6
-            yield "part_offset", j, 0, 8 + j, 0, 6
-            yield "part_scale", j + 4, 0, 12 + j, 0, 4
-            yield "part_scale", j + 4, 4, 4 + j, 6, 2
-            yield "part_offset", j + 4, 0, 12 + j, 4, 4
-            yield "part_offset", j + 4, 4, 8 + j, 6, 2
-        at += 12
-    if layout.bits == 5:
-        for i in range(layout.weights):
-            if layout.parts:
-                yield "q", i, 4, at + i % 32, i // 32, 1
-            else:
-                yield "q", i, 4, at + i // 8, i % 8, 1
-        at += 32 if layout.parts else 4
-    if layout.bits < 8:
-        group = 32 if layout.parts else 16
-        for first in range(0, layout.weights, 2 * group):
-            yield from nibbles(at + first // 2, first, group, group)
-
-
-def _flip(kind: int, block: Block) -> None:
-    """Signed fields in the order of integers without sign, and back."""
-    if QUANTS[kind].bits == 8:
-        block.q[:32] = [q ^ 128 for q in block.q[:32]]
-    if kind == Q6_K:
-        block.part_scale = [scale ^ 128 for scale in block.part_scale]
-
-
-def taken_apart(kind: int, data: bytes) -> Block:
-    block = Block()
-    for name, index, to, at, shift, bits in places(kind):
-        value = (data[at] >> shift & (1 << bits) - 1) << to
-        if name in ("scale", "offset"):
-            setattr(block, name, getattr(block, name) | value)
-        else:
-            getattr(block, name)[index] |= value
-    _flip(kind, block)
-    return block
-
-
-def put_together(kind: int, block: Block) -> bytes:
-    _flip(kind, block)
-    data = bytearray(QUANTS[kind].bytes)
-    for name, index, to, at, shift, bits in places(kind):
-        value = getattr(block, name)
-        value = value if name in ("scale", "offset") else value[index]
-        data[at] |= (value >> to & (1 << bits) - 1) << shift
-    _flip(kind, block)
-    return bytes(data)
-
-
-def half_magnitude(half: int) -> int:
-    """Of an fp16 number, in units of 2^-24; exponent 31 goes on as a number."""
-    exponent = half >> 10 & 31
-    return (1024 + (half & 1023)) << (exponent - 1) if exponent else half & 1023
-
-
-def ends_at_bf16(scale: int, offset: int, steps: int) -> bool:
-    """Whether offset + steps * scale is as near to a number of 8 bits as the scale's rounding allows."""
-    offset_sign, scale_sign = 1 - (offset >> 15) * 2, 1 - (scale >> 15) * 2
-    top = abs(offset_sign * half_magnitude(offset) + steps * scale_sign * half_magnitude(scale))
-    if top < 256:
-        return True
-    dropped = top.bit_length() - 8
-    nearest = (top + (1 << dropped - 1)) >> dropped << dropped
-    return 2 * abs(top - nearest) <= steps << max((scale >> 10 & 31) - 1, 0)
-
-
-def quant_scale(kind: int, block: Block, part: int) -> tuple[int, int]:
-    """Where a part's zero is, in quarters of a step, and the level of a quarter of a step."""
-    layout = QUANTS[kind]
-    step = half_magnitude(block.scale)
-    if kind == Q6_K:
-        step *= abs(block.part_scale[part] - 128)
-    elif layout.parts:
-        step *= block.part_scale[part]
-    zero = 2 << layout.bits
-    if layout.offset:
-        offset = half_magnitude(block.offset) * (block.part_offset[part] if layout.parts else 1)
-        zero = min((8 * offset // max(1, step) + 1) >> 1, 8 << layout.bits)
-        if not layout.parts and not block.offset >> 15:
-            zero = -zero
-    return zero, 608 + level_of(step)
-
-
-@dataclass
-class Kept:
-    """What is kept of a block's scales: of the one before, and of those above."""
-
-    scale_high: int = 0
-    scale_low: int = 0
-    offset_high: int = 0
-    part_scale: list[int] = field(default_factory=lambda: [0] * 16)
-    part_offset: list[int] = field(default_factory=lambda: [0] * 16)
-
-
 class QuantModel:
     def __init__(self, coder: Coder, kind: int, row: int, units: list[bytes], count: int) -> None:
         self.coder, self.kind, self.layout = coder, kind, QUANTS[kind]
         layout = self.layout
         self.scales = Scales(row, count * layout.weights)
-        self.above = [Kept() for _ in range(max(1, min(row // layout.weights, count)))]
-        names = (
-            "scale_high",
-            "scale_low",
-            "offset_high",
-            "offset_low",
-            "at_ends",
-            "part_scale",
-            "part_offset",
-            "weight",
-        )
-        counts = {name: [0] * 256 for name in names}
-        for unit in units:
-            block = taken_apart(kind, unit)
-            for name, value in (("scale", block.scale), ("offset", block.offset)):
-                counts[f"{name}_high"][value >> 8] += 1
-                counts[f"{name}_low"][value & 255] += 1
-            if layout.steps:
-                counts["at_ends"][ends_at_bf16(block.scale, block.offset, layout.steps)] += 1
-            for j in range(layout.parts):
-                counts["part_scale"][block.part_scale[j]] += 1
-                counts["part_offset"][block.part_offset[j]] += 1
+        blocks = [taken_apart(kind, unit) for unit in units]
+        rows = max(1, min(row // layout.weights, count))
+        self.of_blocks = QuantScales(coder, kind, rows, layout.steps, blocks)
+        weights = [0] * 256
+        for block in blocks:
             for q in block.q[: layout.weights]:
-                counts["weight"][q] += 1
+                weights[q] += 1
         zeros, few_zeros = (64, 16) if layout.offset else (1, 1)
-        shapes = {
-            "scale_high": (8, (256,) * 3),
-            "scale_low": (8, (256,) * 2),
-            "offset_high": (8, (256,) * 3),
-            "offset_low": (8, (256,) * 2),
-            "at_ends": (1, (1,)),
-            "part_scale": (8, (256, 256, 4096, 1024)),
-            "part_offset": (6, (512, 4096, 64, 4096)),
-            "weight": (
-                layout.bits,
-                (zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024),
-            ),
-        }
-        self.fields = {
-            name: Field(coder, bits, values, counts[name], or_noise=name.endswith("_low"))
-            for name, (bits, values) in shapes.items()
-        }
-        self.left = Kept()
-        self.at = self.left_weight = self.left_of_left_weight = 0
+        values = zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024
+        self.weight = Field(coder, layout.bits, values, weights)
+        self.left_weight = self.left_of_left_weight = 0
 
     def unit(self, unit: bytes) -> bytes:
         block = taken_apart(self.kind, unit)
-        self._scales(block)
+        self.of_blocks.code(block)
         part = self.layout.weights // max(1, self.layout.parts)
         for begin in range(0, self.layout.weights, part):
             self._weights(block, begin, part)
-        self.at = (self.at + 1) % len(self.above)
         return put_together(self.kind, block)
-
-    def _code(self, name: str, contexts: tuple[int, ...], symbol: int) -> int:
-        return self.fields[name].code(self.coder, contexts, symbol)
-
-    def _scales(self, block: Block) -> None:
-        above, left, layout = self.above[self.at], self.left, self.layout
-        high = self._code(
-            "scale_high",
-            (left.scale_high, above.scale_high, (left.scale_high + above.scale_high) >> 1),
-            block.scale >> 8,
-        )
-        if layout.offset:
-            offset = self._code("offset_high", (high, above.offset_high, left.offset_high), block.offset >> 8)
-            low = self._code("offset_low", (offset, (high & 15) << 4 | offset & 15), block.offset & 255)
-            block.offset = offset << 8 | low
-        low = self._scale_low(block, high)
-        block.scale = high << 8 | low
-
-        most = most_offset = 0
-        for j in range(layout.parts):
-            before = block.part_scale[j - 1] if j else left.part_scale[layout.parts - 1]
-            over = above.part_scale[j]
-            contexts = before, over, (before & 63) << 6 | over & 63, j << 6 | min(most, 63)
-            block.part_scale[j] = self._code("part_scale", contexts, block.part_scale[j])
-            most = max(most, block.part_scale[j])
-        for j in range(layout.parts if layout.offset else 0):
-            scale = block.part_scale[j] & 63
-            before = block.part_offset[j - 1] if j else 0
-            contexts = (
-                j << 6 | most_offset,
-                scale << 6 | before,
-                above.part_offset[j],
-                (most & 63) << 6 | scale,
-            )
-            block.part_offset[j] = self._code("part_offset", contexts, block.part_offset[j])
-            most_offset = max(most_offset, block.part_offset[j])
-
-        self.left = Kept(high, low, block.offset >> 8, block.part_scale[:], block.part_offset[:])
-        self.above[self.at] = self.left
-
-    def _scale_low(self, block: Block, high: int) -> int:
-        steps, low = self.layout.steps, block.scale & 255
-        if steps and self._code("at_ends", (0,), int(ends_at_bf16(block.scale, block.offset, steps))):
-            candidates = [v for v in range(256) if ends_at_bf16(high << 8 | v, block.offset, steps)]
-            if candidates:
-                rank = candidates.index(low) if self.coder.encodes else 0
-                return candidates[self.coder.uniform(rank, len(candidates))]
-        contexts = high, self.left.scale_low if self.left.scale_high == high else 0
-        return self._code("scale_low", contexts, low)
 
     def _weights(self, block: Block, begin: int, count: int) -> None:
         layout, scales = self.layout, self.scales
         bits = layout.bits
-        zero, base = quant_scale(self.kind, block, begin // count if layout.parts else 0)
+        zero, base, _ = quant_scale(self.kind, block, begin // count if layout.parts else 0)
         place = clip(zero >> (bits - 4), 0, 63) if layout.offset else 0
         lowest, highest = int(self.kind == Q8_0), (1 << bits) - 1
         ends = total = 0
@@ -436,8 +186,8 @@ class QuantModel:
                 clip((level - base - 16) >> 2, 0, 31) for level in (scales.expected, scales.of_column)
             )
             so_far = clip((level_of(total * 16 // j) - 40) >> 2, 0, 31) if j else 31
-            q = self._code(
-                "weight",
+            q = self.weight.code(
+                self.coder,
                 (
                     place << 5 | expected,
                     place << 5 | so_far,
@@ -489,8 +239,10 @@ def _code(
         return [data[start : start + width] for start in range(begin, begin + count * width, width)]
 
     units = cut(raw, phase) if coder.encodes else []
-    model: DifferenceModel | FloatModel | QuantModel
-    if reference is not None:
+    model: DifferenceModel | FloatModel | QuantDifferenceModel | QuantModel
+    if reference is not None and kind in QUANTS:
+        model = QuantDifferenceModel(coder, kind, units, cut(reference, 0))
+    elif reference is not None:
         model = DifferenceModel(coder, kind, row, units, cut(reference, 0))
     else:
         model = (QuantModel if kind in QUANTS else FloatModel)(coder, kind, row, units, count)

@@ -99,7 +99,7 @@ def _tuned(kind: int) -> tuple[bytes, bytes]:
     """Numbers near those that bytes of the base are, not all of them others; and these."""
     unit = tensors.UNITS[kind]
     begin = 300 + kind
-    by = BASE[begin : begin + 2000 // unit * unit]
+    by = BASE[begin : begin + 2000 // unit * unit]  # of blocks of quants all bytes mean something
     content = bytearray(noise(2 % unit) + by + noise(min(1, unit - 1)))
     state = noise(2000)
     for start in range(2 % unit, len(content) - unit, 3 * unit):
@@ -119,7 +119,7 @@ CONTENTS: dict[str, bytes] = {
     "scripts": prose(700) + SCRIPTS.encode() * 3 + bytes(range(256)) + prose(700),
     "weights": prose(301) + weights(4000),
     "tensors": b"".join(_like(kind) for kind in range(len(tensors.KINDS))),
-    "tuned": b"".join(_tuned(kind)[0] for kind in range(tensors.FLOATS)),
+    "tuned": b"".join(_tuned(kind)[0] for kind in range(len(tensors.KINDS))),
     "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
     # One in chunks, one as it is, and one that is cut off.
     "streams": chunk(LEVEL_9[:500]) + chunk(LEVEL_9[500:]) + b"\r\n" + LEVEL_6 + noise(50) + LEVEL_9[:-100],
@@ -235,7 +235,7 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "weights-5": ("weights", lambda: nczip.compress(CONTENTS["weights"], 5)),
     # Every kind of number that tensors know, each a frame: what samples would not choose as well.
     "tensors": ("tensors", lambda: b"".join(_tensor(kind) for kind in range(len(tensors.KINDS)))),
-    "tuned": ("tuned", lambda: b"".join(_by_reference(kind) for kind in range(tensors.FLOATS))),
+    "tuned": ("tuned", lambda: b"".join(_by_reference(kind) for kind in range(len(tensors.KINDS)))),
     "records-1": ("records", lambda: nczip.compress(CONTENTS["records"], 1, block_size=5000)),
     # With a base: a record, and blocks of 512 bytes of a newer version.
     **{

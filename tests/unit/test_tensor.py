@@ -13,7 +13,7 @@ from nczip import _core, blocks, inspection, levels, tensors
 from nczip.container import MIXTURE, TENSOR
 from nczip.errors import CorruptError
 from nczip.layout import Hint
-from nczip.reference import field_coder
+from nczip.reference import field_coder, quants
 from nczip.reference import tensor as reference
 
 KINDS = range(len(tensors.KINDS))
@@ -116,15 +116,15 @@ def test_any_size_phase_and_row(kind: int) -> None:
 def test_taken_apart_loses_nothing(kind: int) -> None:
     for begin in range(0, 2000, 97):
         block = NOISE[begin : begin + tensors.UNITS[kind]]
-        assert reference.put_together(kind, reference.taken_apart(kind, block)) == block
+        assert quants.put_together(kind, quants.taken_apart(kind, block)) == block
 
 
 def test_weights_of_q4_1_are_where_ggml_has_them() -> None:
-    block = reference.taken_apart(reference.Q4_1, q4_1(8)[:20])
+    block = quants.taken_apart(quants.Q4_1, q4_1(8)[:20])
     zero, scale = block.offset, block.scale
     assert min(block.q[:32]) == 0
     assert max(block.q[:32]) == 15
-    assert reference.ends_at_bf16(scale, zero, 15)
+    assert quants.ends_at_bf16(scale, zero, 15)
 
 
 @pytest.mark.parametrize(
