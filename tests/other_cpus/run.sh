@@ -34,12 +34,13 @@ same() { # name, emulator, paths
 }
 
 avx2="-mavx2 -mbmi -mbmi2 -mpopcnt"
-x86=("scalar:-DNCZ_SCALAR" sse2 "avx2:$avx2" "avx512:$avx2 -mavx512f -mavx512bw -mavx512dq -mavx512vl")
+avx512="$avx2 -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+x86=("scalar:-DNCZ_SCALAR" sse2 "avx2:$avx2" "avx512:$avx512" "vnni:$avx512 -mavx512vnni")
 if [ "$(uname -m)" = x86_64 ]; then
   for compiler in g++ clang++; do
     if command -v $compiler >/dev/null; then
       compile $compiler $compiler "${x86[@]}"
-      same $compiler "" scalar sse2 avx2 avx512
+      same $compiler "" scalar sse2 avx2 avx512 vnni
     else
       echo "$compiler: not installed"
     fi
