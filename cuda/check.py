@@ -396,6 +396,12 @@ def main() -> int:
     warnings.simplefilter(
         "error", devices.DeviceWarning
     )  # the CPU in the place of the GPU would prove nothing
+    try:
+        devices.stations()
+        language.find(checks.args.model)
+    except nczip.NczipError as error:
+        print(f"nothing to check: {error}")
+        return 1
     for name, work in zip(PARTS, (gpu, each_kernel, golden, logits, archives, batches, speed), strict=True):
         checks.part(name, work)
     print(f"\n{len(checks.failures)} failures in {time.monotonic() - checks.begin:.0f} s")

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Builds nczip for this machine's Python where that has not been done, and runs cuda/check.py. PYTHON names another one.
-# Needs a C++ compiler, and of Python's packages nanobind, scikit-build-core, cmake, ninja, click, numpy, tokenizers,
-# xxhash, zstandard, cuda-bindings, NVRTC; pytest for the part "kernels". Nothing is fetched.
+# Builds nczip into build/site, again if its sources have changed, and runs cuda/check.py with it. PYTHON names another
+# Python than python3. Needs a C++ compiler, and Python's packages as cuda/README.md lists them. Nothing is fetched.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 site=$PWD/build/site
-if ! PYTHONPATH=$site:${PYTHONPATH:-} "$python" -c 'import sys; sys.path.remove(""); import nczip._core' 2>/dev/null; then
+if [ ! -e "$site/.built" ] || [ -n "$(find nczip CMakeLists.txt pyproject.toml -newer "$site/.built" -type f \
+  ! -name '*.pyc' -print -quit)" ]; then
+  rm -rf "$site"
   CMAKE_BUILD_PARALLEL_LEVEL=${JOBS:-$(nproc)} "$python" -m pip install -q --disable-pip-version-check --no-deps \
     --no-build-isolation --no-index --target "$site" .
+  touch "$site/.built"
 fi
-PYTHONPATH=$site:${PYTHONPATH:-} PYTHONUNBUFFERED=1 exec "$python" cuda/check.py "$@"
+PYTHONPATH=$site${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 exec "$python" cuda/check.py "$@"

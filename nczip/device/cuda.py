@@ -168,6 +168,13 @@ class CudaDevice:
                 program.prepared = self._graph(program)
             _check(self._api.cuGraphLaunch(program.prepared, self._stream), "run the kernels")
 
+    def forget(self, program: Program) -> None:
+        with self._lock:
+            if program.prepared is not None:
+                self._enter()
+                _check(self._api.cuGraphExecDestroy(program.prepared), "give back what was recorded")
+                program.prepared = None
+
     @property
     def peak(self) -> float | None:
         each = OPERATIONS.get(self.architecture)
@@ -201,8 +208,10 @@ class CudaDevice:
         try:
             for launch in program.launches:
                 self._launch(launch)
-        finally:
-            graph = _check(api.cuStreamEndCapture(self._stream), "record the kernels")
+        except BaseException:
+            api.cuStreamEndCapture(self._stream)  # which fails too
+            raise
+        graph = _check(api.cuStreamEndCapture(self._stream), "record the kernels")
         prepared = _check(api.cuGraphInstantiate(graph, 0), "record the kernels")
         _check(api.cuGraphDestroy(graph), "record the kernels")
         return prepared

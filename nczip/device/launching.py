@@ -72,6 +72,9 @@ class Device(Protocol):
         """Fills ``data``, once all that was asked for before is done."""
 
     def run(self, program: Program) -> None: ...
+    def forget(self, program: Program) -> None:
+        """Gives back what was made of a program that is run no more."""
+
     def profile(self, program: Program) -> dict[str, float]:
         """Runs a program kernel by kernel; returns seconds of each stage."""
 

@@ -34,7 +34,7 @@ ENCODED_LENGTH = 32  # tokens of a block in it;
 SPELLED_LENGTH = 16  # at level 8, which spells them one after the other while other blocks do the same
 DECODED_BLOCKS = 4096  # at most: their steps wait for the memory that holds their caches
 PASSES = 32  # between two looks at what was decoded
-MEMORY_SHARE = 0.9  # of what is free
+MEMORY_SHARE = 0.9  # of what is free; what encodes and what checks it share that
 LEAST_STRETCHES = 32  # of a pass: fewer are hardly faster
 
 RAN_OUT_SENTENCE = "the packed bytes end before the content"  # as the core says it
@@ -120,12 +120,14 @@ class Lockstep:
         room: int,
         packed: int = 0,
         spelled: Spelled | None = None,
+        share: float = MEMORY_SHARE,
     ) -> None:
         self.weights = weights
         self.device = weights.device
         self.length, self.room, self.most_packed, self.spelled = length, room, packed, spelled
+        self._made: dict[int, Program] = {}  # by how many stretches they pass over
         one = Shape(1, length, room, window, spelled)
-        free = int(self.device.free_memory() * MEMORY_SHARE) - fixed_bytes(weights, one)
+        free = int(self.device.free_memory() * share) - fixed_bytes(weights, one)
         self.blocks = min(blocks, max(1, free // (block_bytes(weights, one) + packed)))
         while True:
             try:
@@ -163,13 +165,12 @@ class Lockstep:
 
     def _programs(self, of: Callable[[Passes], Program]) -> Callable[[int], Program]:
         """Passes over the first so many stretches, or a few more."""
-        made: dict[int, Program] = {}
 
         def program(stretches: int) -> Program:
             size = self._size(stretches)
-            if size not in made:
-                made[size] = of(self.passes.fewer(size))
-            return made[size]
+            if size not in self._made:
+                self._made[size] = of(self.passes.fewer(size))
+            return self._made[size]
 
         return program
 
@@ -191,6 +192,8 @@ class Lockstep:
             self.device.download(address, values)
 
     def close(self) -> None:
+        for program in self._made.values():
+            self.device.forget(program)
         self.memory.free()
 
     def __enter__(self) -> Lockstep:
@@ -206,7 +209,8 @@ def encoder(
     """For up to so many blocks: as many side by side as a pass has rows for."""
     length = length or (SPELLED_LENGTH if spelled else ENCODED_LENGTH)
     count = max(1, min(blocks, ENCODED_ROWS // length))
-    return Encoder(weights, window, count, length=length, room=2 * length, spelled=spelled)
+    share = MEMORY_SHARE / 2
+    return Encoder(weights, window, count, length=length, room=2 * length, spelled=spelled, share=share)
 
 
 class Encoder(Lockstep):
@@ -391,7 +395,14 @@ def checker(
     length = length or max(1, (SPELLED_LENGTH if spelled else ENCODED_LENGTH) // 2)
     count = max(1, min(blocks, ENCODED_ROWS // length))
     return Checker(
-        weights, window, count, length=length, room=2 * length, packed=most_packed, spelled=spelled
+        weights,
+        window,
+        count,
+        length=length,
+        room=2 * length,
+        packed=most_packed,
+        spelled=spelled,
+        share=MEMORY_SHARE / 2,
     )
 
 

@@ -418,10 +418,13 @@ class Mixture {
     } else {
       const float by1 = apms_[0].refine(stretched, hash_step(order1_hash_, partial_));
       if (past_.raster) {
-        if constexpr (P::apms == 2) return (mixed_ * 2.0f + by1 + apms_[1].refine(stretched, hash_of(pixel_))) * 0.25f;
-        const float wide = apms_[1].refine(stretched, direct_hash_[1]);
-        const float long_left = apms_[P::apms - 1].refine(stretched, direct_hash_[0]);
-        return mixed_ * 0.5f + (by1 + wide + long_left) * (1.0f / 6.0f);
+        if constexpr (P::apms == 2) {
+          return (mixed_ * 2.0f + by1 + apms_[1].refine(stretched, hash_of(pixel_))) * 0.25f;
+        } else {
+          const float wide = apms_[1].refine(stretched, direct_hash_[1]);
+          const float long_left = apms_[P::apms - 1].refine(stretched, direct_hash_[0]);
+          return mixed_ * 0.5f + (by1 + wide + long_left) * (1.0f / 6.0f);
+        }
       }
       const float by2 = apms_[1].refine(stretched, hash_step(order2_hash_, partial_));
       if constexpr (P::apms == 2) return mixed_ * 0.25f + by1 * 0.25f + by2 * 0.5f;

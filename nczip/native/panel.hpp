@@ -46,9 +46,9 @@ class Activations {
 
   // The row's nearest integers in steps of its largest magnitude / 2047.
   void quantise(size_t row, const float* x) {
-    const auto [unit, factor] = scaling(x, columns_, static_cast<float>(kActivationMax));
-    scale_[row] = unit;
-    fill(row, columns_, [=](size_t i) { return whole(load(x + i), factor); });
+    const Scaling steps = scaling(x, columns_, static_cast<float>(kActivationMax));
+    scale_[row] = steps.unit;
+    fill(row, columns_, [=](size_t i) { return whole(load(x + i), steps.factor); });
   }
   // A row of whole numbers of -2048..8191: at(column) gives sixteen, for `columns` in all.
   template <typename At>

@@ -134,6 +134,7 @@ int cuGraphInstantiateWithFlags(void** program, void* graph, unsigned long long)
   return *program = new Graph(*static_cast<Graph*>(graph)), kOk;
 }
 int cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), kOk; }
+int cuGraphExecDestroy(void* program) { return delete static_cast<Graph*>(program), kOk; }
 int cuGraphLaunch(void* program, void*) {
   for (const Launched& one : *static_cast<Graph*>(program))
     if (const int error = perform(one)) return error;
