@@ -101,6 +101,10 @@ class Speed:
             self.tokens, self.bytes, self.seconds = tokens, size, seconds
 
     @property
+    def is_unit(self) -> bool:
+        return self.name == self.unit
+
+    @property
     def rate(self) -> float:
         """Tokens a second."""
         return self.tokens / self.seconds if self.seconds else 0.0
@@ -179,6 +183,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--bytes", type=int, default=100_000, help="of each text to time; %(default)s by default"
     )
+    parser.add_argument("--rows", default="", help="only speeds with this in their names, and llama.cpp's")
     parser.add_argument("--runs", type=int, default=3, help="the best of so many counts ...")
     parser.add_argument("--seconds", type=float, default=100, help="... no further begins after this long")
     parser.add_argument(
@@ -226,7 +231,7 @@ def _speeds(options: argparse.Namespace, llama: Llama | None) -> bool:
     tables = []
     for name in (ALICE, WIKI):
         text = _corpus(name, size)
-        rows = _rows(text, llama, options.quick)
+        rows = [row for row in _rows(text, llama, options.quick) if options.rows in row.name or row.is_unit]
         for _ in range(options.runs):
             for row in rows:
                 if row.spent < options.seconds and not row.trouble:
