@@ -15,7 +15,8 @@ from typing import Any
 
 MAX_SIZE = 64 << 20  # bytes of a pickle that is read
 _MAX_OPCODES = 1 << 22
-_MAX_VISITED = 1 << 20  # values that are looked at: containers may be in many places at once
+_MAX_LOOKED_AT = 1 << 20  # values
+_MAX_TENSORS, _MAX_NAME = 1 << 16, 1 << 10  # the latter characters
 _MAX_DEPTH = 32
 _MAX_DIMENSIONS, _MAX_NUMBER = 64, 1 << 62
 
@@ -72,6 +73,23 @@ class _Mark:
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """The keys that lead to a value, the last one first."""
+
+    before: _Path | None
+    key: str | int
+    depth: int
+
+    def name(self) -> str:
+        keys: list[str] = []
+        path: _Path | None = self
+        while path is not None:
+            keys.append(str(path.key)[: _MAX_NAME + 1])
+            path = path.before
+        return ".".join(reversed(keys))
+
+
 def tensors(pickled: bytes) -> list[Tensor]:
     """Every tensor whose elements lie in order, under the keys that lead to it, joined by dots.
 
@@ -86,30 +104,37 @@ def tensors(pickled: bytes) -> list[Tensor]:
 
 
 def _found(value: object) -> Iterator[Tensor]:
-    pending: list[tuple[str, object, int]] = [("", value, 0)]
-    for _ in range(_MAX_VISITED):
-        if not pending:
-            return
-        name, value, depth = pending.pop()
-        if depth == _MAX_DEPTH:
+    pending: list[tuple[_Path | None, object]] = [(None, value)]
+    looked_at = found = 0
+    while pending:
+        path, value = pending.pop()
+        if path is not None and path.depth > _MAX_DEPTH:
             continue
         if isinstance(value, _Call):
             called = value.function.name if isinstance(value.function, _Global) else ""
             if called.startswith("torch._utils _rebuild_parameter"):  # the tensor comes first
-                pending.append((name, _arguments(value)[0], depth + 1))
+                pending.append((path, _arguments(value)[0]))
+                looked_at += 1
             elif called.startswith("torch._utils _rebuild_tensor"):
+                name = "" if path is None else path.name()
                 tensor = _tensor(name, *_arguments(value))
+                found += 1
+                if found > _MAX_TENSORS or len(name) > _MAX_NAME:
+                    raise UnknownPickleError
                 if tensor is not None:
                     yield tensor
-            continue
-        items: list[tuple[object, object]] = []
-        if isinstance(value, dict):
-            items = list(value.items())
-        elif isinstance(value, list | tuple):
-            items = list(enumerate(value))
-        for key, item in reversed(items):
-            if isinstance(item, dict | list | tuple | _Call):
-                pending.append((f"{name}.{key}" if name else str(key), item, depth + 1))
+        elif isinstance(value, dict | list | tuple):
+            looked_at += len(value)  # again and again, where a container is in many places
+            if looked_at > _MAX_LOOKED_AT:
+                raise UnknownPickleError
+            items = list(value.items() if isinstance(value, dict) else enumerate(value))
+            pending += [
+                (_Path(path, key, 1 if path is None else path.depth + 1), item)
+                for key, item in reversed(items)
+                if isinstance(item, dict | list | tuple | _Call)
+            ]
+        if looked_at > _MAX_LOOKED_AT:
+            raise UnknownPickleError
 
 
 def _arguments(call: _Call) -> tuple[Any, ...]:
@@ -196,7 +221,9 @@ def _read(pickled: bytes) -> object:
             stack[-size:] = [tuple(stack[-size:])]
         elif name in ("LIST", "DICT"):
             items = marked()
-            stack.append(items if name == "LIST" else dict(zip(items[::2], items[1::2], strict=True)))
+            stack.append(items if name == "LIST" else {})
+            if name == "DICT":
+                _put(stack[-1], list(zip(items[::2], items[1::2], strict=True)))
         elif name in ("APPEND", "APPENDS"):
             items = marked() if name == "APPENDS" else [stack.pop()]
             _put(stack[-1], list(enumerate(items)))
@@ -222,7 +249,10 @@ def _read(pickled: bytes) -> object:
 
 
 def _put(into: object, items: list[tuple[Any, Any]]) -> None:
-    """Into an object of which nothing is known they go unseen."""
+    """Into an object of which nothing is known they go unseen, and so does what has a key of another kind.
+
+    A tuple that is nested deeply would take for ever to hash, or all of the stack.
+    """
     if isinstance(into, list):
         into += [item for _, item in items]
     elif isinstance(into, dict):

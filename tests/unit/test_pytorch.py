@@ -134,9 +134,38 @@ def test_containers_in_many_places_end() -> None:
     value: list[object] = []
     for _ in range(60):
         value = [value, value]
-    assert pytorch.tensors(pickled(value)) == []
-    value.append(value)
-    assert pytorch.tensors(pickled(value)) == []
+    with pytest.raises(pytorch.UnknownPickleError):
+        pytorch.tensors(pickled(value))
+    loop: list[object] = []
+    loop.append(loop)
+    assert pytorch.tensors(pickled(loop)) == []
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x80\x02()" + b"\x85" * 500_000 + b"Nd.", id="a key that is nested deeply"),
+        pytest.param(b"\x80\x02)q\x00" + b"h\x00h\x00\x86q\x00" * 60 + b"(h\x00Nd.", id="one in many places"),
+        pytest.param(
+            b"\x80\x02}X\x20\xa1\x07\x00" + b"k" * 500_000 + b"](" + b"]" * 300_000 + b"es.", id="a long name"
+        ),
+    ],
+)
+def test_hostile_containers(data: bytes) -> None:
+    assert pytorch.tensors(data) == []
+
+
+def test_values_that_are_in_many_places() -> None:
+    """Each of them is looked at, but not for ever."""
+    data = b"\x80\x02](" + b"N" * 6000 + b"eq\x00](" + b"h\x00" * 6000 + b"e."
+    with pytest.raises(pytorch.UnknownPickleError):
+        pytorch.tensors(data)
+
+
+@pytest.mark.usefixtures("_torch")
+def test_a_name_that_is_too_long() -> None:
+    with pytest.raises(pytorch.UnknownPickleError):
+        pytorch.tensors(pickled({"k" * 2000: tensor("FloatStorage", "0", 0, (3,), (1,))}))
 
 
 @pytest.mark.parametrize(
