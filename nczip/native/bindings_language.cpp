@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -107,7 +108,7 @@ constexpr uint8_t kConfigVersion = 1;
 // Four bytes: the version, the level, the log2 of the tables' bytes, the log2 of the window.
 ncz::LanguageConfig parse_config(nb::bytes config, const Buffer* knowledge) {
   const uint8_t* const bytes = known_config(config, 4, kConfigVersion, 7, 9, ncz::kMostLanguageTableBits);
-  if (!bytes || bytes[3] < 6 || size_t{1} << bytes[3] > ncz::kMostWindow)
+  if (!bytes || bytes[3] < 6 || bytes[3] >= std::bit_width(ncz::kMostWindow))
     throw nb::value_error("not a language model's configuration of this version");
   return {bytes[1], bytes[2], size_t{1} << bytes[3], checked_knowledge(knowledge)};
 }

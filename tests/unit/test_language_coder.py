@@ -172,3 +172,9 @@ def test_more_states_than_are_remembered() -> None:
     while not decoder.step():
         pass
     assert decoder.content(0) == raw
+
+
+@pytest.mark.parametrize("window_bits", [5, 14, 64 + 11, 255])
+def test_windows_that_cannot_be(window_bits: int) -> None:
+    with pytest.raises(ValueError, match="configuration"):
+        _core.language_config(7, 16, window_bits)
