@@ -8,18 +8,16 @@ For a language model, text and what is none have blocks of their own.
 from __future__ import annotations
 
 import io
-import struct
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nczip.tensor_files import UNITS, TensorEntry, may_have_entries, read_entries
+from nczip import zip_members
+from nczip.tensor_files import LOCAL_HEADER, UNITS, TensorEntry, may_have_entries, read_entries
 
 SMALL = 64 << 10  # bytes: smaller tensors share blocks, smaller content is not looked at
 _PADDING = 64  # bytes: a gap up to this goes with the tensor before it
-_LOCAL_HEADER = 30  # bytes of a zip member's, without its name
-_STREAMED = 8  # flag: its sizes follow its data
-_ZIP_MAGIC = b"PK\3\4"
 _WHOLE = 1 << 63  # where the last segment ends
 
 PIECE = 4 << 10  # bytes of content that are text or not
@@ -80,7 +78,7 @@ class Layout:
         self._text_apart = text_apart
         self._at = 0  # bytes given out so far
         self._segments: deque[Segment] = deque()
-        self._member_at: int | None = None  # where the next member of a zip archive has its header
+        self._members: zip_members.Members | None = None  # of a zip archive
 
     def split(self, view: memoryview, last: bool) -> list[Block]:
         """The next blocks of the content, which goes on with ``view`` and ends there if that is the ``last``.
@@ -119,50 +117,49 @@ class Layout:
 
     def _look(self, view: memoryview) -> None:
         """Recognises the file that the content is, by its beginning."""
-        if view[: len(_ZIP_MAGIC)] == _ZIP_MAGIC:
-            self._member_at = 0
+        if view[: len(zip_members.MAGIC)] == zip_members.MAGIC:
+            self._members = zip_members.Members()
         elif may_have_entries(view):
             self._segments.extend(segments(read_entries(io.BytesIO(view))))
 
     def _find_members(self, view: memoryview, done: int, last: bool) -> bool:
         """Adds the segments up to a zip archive's next stored member; False if more has to be seen first."""
-        while self._member_at is not None:
-            at = self._member_at - self._at  # in the view
-            if at + _LOCAL_HEADER > len(view):
-                if last or (at == 0 and len(view) == self._block_size):
-                    self._member_at = None
+        while self._members is not None:
+            try:
+                member = self._members.next(view, self._at)
+            except zip_members.UnseenError:
+                at = self._members.at - self._at  # in the view
+                if last or (at == 0 and len(view) >= self._block_size):
+                    self._members = None
                 elif at > done:
-                    self._segments.append(Segment(self._member_at))
+                    self._segments.append(Segment(self._members.at))
                     return True
                 else:
                     return False
-            elif (member := _member(view, at)) is None:
-                self._member_at = None
             else:
-                name, start, end, is_stored = member
-                self._member_at = self._at + end
-                if is_stored and end - start > SMALL:
-                    entries = read_entries(io.BytesIO(view[start : start + SMALL]))  # of an NPY file
-                    if len(entries) == 1 and start + entries[0].end == end:
-                        hint, begin = Hint(entries[0].dtype, entries[0].row), start + entries[0].start
-                        name = name.removesuffix(".npy")
-                    else:
-                        hint, begin = None, start
-                    begin += self._at
-                    self._segments.append(Segment(begin))
-                    self._segments.append(Segment(self._at + end, hint, name, begin))
+                if member is None:
+                    self._members = None
+                elif member.is_stored and self._add(member):
                     return True
         return True
+
+    def _add(self, member: zip_members.Member) -> bool:
+        """Adds the segments up to the end of a stored member, if it has any."""
+        found = segments(member.tensors, member.start - LOCAL_HEADER)  # what is before it is in no segment
+        if not member.tensors and member.end - member.start > SMALL:
+            found = [Segment(member.start), Segment(member.end, None, member.name, member.start)]
+        self._segments.extend(found)
+        return bool(found)
 
 
 def is_for_tensors(head: bytes | memoryview) -> bool:
     """Whether the first bytes of content are those of a file of tensors, or of a zip archive of them."""
     if may_have_entries(head):
         return True
-    if head[: len(_ZIP_MAGIC)] != _ZIP_MAGIC or len(head) < _LOCAL_HEADER:
+    if head[: len(zip_members.MAGIC)] != zip_members.MAGIC or len(head) < LOCAL_HEADER:
         return False
     size = int.from_bytes(head[26:28], "little")
-    return bytes(head[_LOCAL_HEADER : _LOCAL_HEADER + size]).endswith((b".npy", b"/data.pkl"))
+    return bytes(head[LOCAL_HEADER : LOCAL_HEADER + size]).endswith((b".npy", b"/data.pkl"))
 
 
 def one_kind(view: memoryview) -> int:
@@ -190,10 +187,9 @@ def is_text(piece: bytes) -> bool:
     return count(_SPACE) * 16 > len(piece) and count(_DIGITS) * 2 < len(piece)
 
 
-def segments(entries: list[TensorEntry]) -> list[Segment]:
-    """The segments of a file with these tensors; what follows the last one is not in any."""
+def segments(entries: Sequence[TensorEntry], done: int = 0) -> list[Segment]:
+    """The segments of content with these tensors, from byte ``done`` on; after the last one there is none."""
     found: list[Segment] = []
-    done = 0  # up to here bytes are in a segment
     for position, entry in enumerate(entries):
         size = entry.end - entry.start
         if size >= SMALL or entry.end - done > 2 * SMALL:
@@ -207,22 +203,3 @@ def segments(entries: list[TensorEntry]) -> list[Segment]:
                 done = after
             found.append(Segment(done, Hint(entry.dtype, entry.row), entry.name, entry.start))
     return found
-
-
-def _member(view: memoryview, at: int) -> tuple[str, int, int, bool] | None:
-    """Of the zip member with its header at ``at``: its name, where its data begin and end, whether stored."""
-    magic, _, flags, method, _, _, _, size, _, length, extra = struct.unpack(
-        "<4sHHHHHIIIHH", view[at : at + _LOCAL_HEADER]
-    )
-    if magic != _ZIP_MAGIC or flags & _STREAMED:
-        return None
-    start = at + _LOCAL_HEADER + length + extra
-    name = bytes(view[at + _LOCAL_HEADER : start - extra]).decode("utf-8", "surrogateescape")
-    if (
-        size == 0xFFFFFFFF
-    ):  # 64-bit sizes stand in the extra field: two u16, then the size itself and as stored
-        fields = bytes(view[start - extra : start])
-        if fields[:2] != b"\1\0" or len(fields) < 20:
-            return None
-        size = int.from_bytes(fields[12:20], "little")
-    return name, start, start + size, method == 0

@@ -90,15 +90,24 @@ class _Path:
         return ".".join(reversed(keys))
 
 
-def tensors(pickled: bytes) -> list[Tensor]:
-    """Every tensor whose elements lie in order, under the keys that lead to it, joined by dots.
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """``tensors`` are those whose elements lie in order, under the keys that lead to them, joined by dots.
 
-    Raises UnknownPickleError.
+    ``storages`` says how many bytes each has, by name, where its type is known.
     """
+
+    tensors: list[Tensor]
+    storages: dict[str, int]
+
+
+def read(pickled: bytes) -> Checkpoint:
+    """What a pickle says that a checkpoint has. Raises UnknownPickleError."""
     if len(pickled) > MAX_SIZE:
         raise UnknownPickleError
+    storages: dict[str, int] = {}
     try:
-        return list(_found(_read(pickled)))
+        return Checkpoint(list(_found(_read(pickled, storages))), storages)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UnknownPickleError from error
 
@@ -180,7 +189,8 @@ def _in_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-def _read(pickled: bytes) -> object:
+def _read(pickled: bytes, storages: dict[str, int]) -> object:
+    """The object that is pickled, and into ``storages`` their sizes."""
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
 
@@ -236,7 +246,9 @@ def _read(pickled: bytes) -> object:
         elif name == "BUILD":
             stack.pop()  # what an object is given beside its arguments: hooks, metadata
         elif name == "BINPERSID":
-            stack.append(_Persistent(stack.pop()))
+            said = stack.pop()
+            stack.append(_Persistent(said))
+            _put_size(storages, said)
         elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
             memo[argument] = stack[-1]
         elif name == "MEMOIZE":
@@ -246,6 +258,16 @@ def _read(pickled: bytes) -> object:
         else:
             raise UnknownPickleError
     raise UnknownPickleError
+
+
+def _put_size(storages: dict[str, int], said: object) -> None:
+    """Of the storage that a pickle says it needs, if it does."""
+    if not isinstance(said, tuple) or len(said) < 5 or not isinstance(said[1], _Global):
+        return
+    kind = said[1].name.rpartition(" ")[2]
+    width = 1 if kind == "UntypedStorage" else _STORAGES.get(kind, ("", 0))[1]
+    if width and isinstance(said[2], str) and type(said[4]) is int and 0 <= said[4] < _MAX_NUMBER:
+        storages[said[2]] = said[4] * width
 
 
 def _put(into: object, items: list[tuple[Any, Any]]) -> None:

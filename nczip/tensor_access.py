@@ -36,8 +36,7 @@ class Tensors(Mapping[str, "npt.NDArray[Any]"]):
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        file = cast(BinaryIO, reader)
-        found = _by_name(file, read_file(file, reader.size))
+        found = read_file(cast(BinaryIO, reader), reader.size)
         if not found:
             raise FormatError("the content is no file of tensors that nczip knows")
         self.entries = {entry.name: entry for entry in found}
@@ -86,40 +85,6 @@ def open_tensors(
     except BaseException:
         reader.close()
         raise
-
-
-def _by_name(file: BinaryIO, members: list[TensorEntry]) -> list[TensorEntry]:
-    """The members of a zip file, with a PyTorch checkpoint's tensors instead of the storages they are in."""
-    places = {member.name: member for member in members}
-    pickles = [name for name in places if name.endswith("/data.pkl")]
-    if len(pickles) != 1:
-        return members
-
-    def content(name: str) -> bytes:
-        file.seek(places[name].start)
-        return file.read(places[name].end - places[name].start)
-
-    from nczip import pytorch
-
-    folder = pickles[0].removesuffix("data.pkl")
-    if places[pickles[0]].shape[0] > pytorch.MAX_SIZE:
-        return members
-    if f"{folder}byteorder" in places and content(f"{folder}byteorder") != b"little":
-        return members
-    try:
-        claimed = pytorch.tensors(content(pickles[0]))
-    except pytorch.UnknownPickleError:
-        return members
-    found: dict[str, TensorEntry] = {}
-    used = set()
-    for one in claimed:
-        storage = places.get(f"{folder}data/{one.storage}")
-        if storage is not None and storage.start + one.offset + one.size <= storage.end:
-            start = storage.start + one.offset
-            entry = TensorEntry(one.name, one.dtype, one.shape, start, start + one.size, one.is_transposed)
-            found.setdefault(one.name, entry)
-            used.add(storage.name)
-    return [*found.values(), *(member for member in members if member.name not in used)]
 
 
 def _array(entry: TensorEntry, data: bytes) -> npt.NDArray[Any]:

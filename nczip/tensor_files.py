@@ -10,12 +10,14 @@ and others, 2023), NPY versions 1 to 3 (NumPy).
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     import zipfile
+
+    from typing_extensions import Buffer
 
 MAX_HEADER = 64 << 20  # bytes
 _MAX_TENSORS = 1 << 20
@@ -48,7 +50,8 @@ _GGUF_NUMBERS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 1
 _GGUF_ALIGNMENT = 32
 NPY_NAME = "array"  # an NPY file has one array, without a name
 _NPY_MAGIC = b"\x93NUMPY"
-_LOCAL_HEADER = 30  # bytes of a zip member's, without its name
+_MAX_DIRECTORY = 16 << 20  # bytes of a zip archive's list of members
+LOCAL_HEADER = 30  # bytes of a zip member's header, without its name
 _NPY_KINDS = {"b": "BOOL", "i": "I", "u": "U", "f": "F"}
 
 
@@ -71,6 +74,10 @@ class TensorEntry:
     def row(self) -> int:
         """Elements of a row: what a column runs across."""
         return self.shape[-1] if len(self.shape) > 1 else 0
+
+    def moved(self, by: int) -> TensorEntry:
+        """The same tensor, so many bytes further on."""
+        return replace(self, start=self.start + by, end=self.end + by)
 
 
 class _NotThisError(Exception):
@@ -100,8 +107,8 @@ def read_entries(file: BinaryIO, size: int | None = None) -> list[TensorEntry]:
 def read_file(file: BinaryIO, size: int) -> list[TensorEntry]:
     """The tensors of a whole file of so many bytes, which can be sought: those that ``read_entries`` finds.
 
-    Or else the arrays of an NPZ file, without ".npy" in their names, and the storages of a PyTorch checkpoint
-    by the names of their members, as bytes.
+    Or else the arrays of an NPZ file, without ".npy" in their names; or the tensors of a PyTorch checkpoint,
+    by the keys that lead to them, and what is in none of them by the names of their members, as bytes.
     """
     file.seek(0)
     found = read_entries(file, size)
@@ -113,10 +120,65 @@ def read_file(file: BinaryIO, size: int) -> list[TensorEntry]:
     import zipfile
 
     try:
-        with zipfile.ZipFile(file) as archive:
-            return [entry for info in archive.infolist() for entry in _member(file, size, info)]
-    except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, RuntimeError):
+        with zipfile.ZipFile(cast(IO[bytes], _Sparing(file))) as archive:
+            infos = archive.infolist()
+        members = _checked([_member(file, info) for info in infos if info.compress_type == 0], size)
+    except (_NotThisError, zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, RuntimeError):
         return []
+    arrays = [array for member in members for array in _arrays(file, member)]
+    return _named(file, arrays)
+
+
+class _Sparing:
+    """A file for ``zipfile``, which takes whatever size an archive claims that its list of members has."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _MAX_DIRECTORY:
+            raise ValueError
+        return self._file.read(_MAX_DIRECTORY if size < 0 else size)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What the pickle of a PyTorch checkpoint says: of each member, bytes that it has and tensors in it.
+
+    Types, shapes and places of these are claims, and so are the sizes.
+    """
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    claims: dict[str, list[TensorEntry]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, name: str, pickled: Buffer) -> Checkpoint:
+        """From the pickle, and the name of its member; nothing is unpickled."""
+        from nczip import pytorch
+
+        before = name.removesuffix("data.pkl") + "data/"
+        try:
+            found = pytorch.read(bytes(pickled))
+        except pytorch.UnknownPickleError:
+            return cls()
+        claims: dict[str, list[TensorEntry]] = {}
+        for one in found.tensors:
+            entry = TensorEntry(
+                one.name, one.dtype, one.shape, one.offset, one.offset + one.size, one.is_transposed
+            )
+            claims.setdefault(before + one.storage, []).append(entry)
+        return cls({before + storage: size for storage, size in found.storages.items()}, claims)
+
+    def tensors(self, member: str, size: int) -> list[TensorEntry]:
+        """Those in a member of so many bytes, in their order; where some overlap, the first and longest."""
+        found: list[TensorEntry] = []
+        done = 0
+        for entry in sorted(self.claims.get(member, ()), key=lambda entry: (entry.start, -entry.end)):
+            if done <= entry.start and entry.end <= size:
+                found.append(entry)
+                done = entry.end
+        return found
 
 
 def tensor_key(name: str) -> str:
@@ -125,21 +187,47 @@ def tensor_key(name: str) -> str:
     return storage if storage.startswith("data/") else name
 
 
-def _member(file: BinaryIO, size: int, info: zipfile.ZipInfo) -> list[TensorEntry]:
-    if info.compress_type != 0:
-        return []
+def _member(file: BinaryIO, info: zipfile.ZipInfo) -> TensorEntry:
+    """A stored member as bytes."""
     file.seek(info.header_offset)
-    name, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[26:])
-    start = info.header_offset + _LOCAL_HEADER + name + extra
-    if start + info.file_size > size:
-        return []
-    if not info.filename.endswith(".npy"):
-        return [TensorEntry(info.filename, "U8", (info.file_size,), start, start + info.file_size)]
-    file.seek(start)
-    return [
-        replace(entry, name=info.filename[:-4], start=start + entry.start, end=start + entry.end)
-        for entry in read_entries(file, info.file_size)
-    ]
+    name, extra = struct.unpack("<HH", file.read(LOCAL_HEADER)[26:])
+    start = info.header_offset + LOCAL_HEADER + name + extra
+    return TensorEntry(info.filename, "U8", (info.file_size,), start, start + info.file_size)
+
+
+def _arrays(file: BinaryIO, member: TensorEntry) -> list[TensorEntry]:
+    """A member, or the array in it if it is an NPY file; nothing if it should be one and is not."""
+    if not member.name.endswith(".npy"):
+        return [member]
+    file.seek(member.start)
+    found = read_entries(file, member.end - member.start)
+    return [replace(entry, name=member.name[:-4]).moved(member.start) for entry in found]
+
+
+def _named(file: BinaryIO, members: list[TensorEntry]) -> list[TensorEntry]:
+    """The members of a zip file, with a PyTorch checkpoint's tensors instead of the storages they are in."""
+    places = {member.name: member for member in members}
+    pickles = [name for name in places if name.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        return members
+
+    def content(name: str) -> bytes:
+        file.seek(places[name].start)
+        return file.read(places[name].end - places[name].start)
+
+    byte_order = pickles[0].removesuffix("data.pkl") + "byteorder"
+    if places[pickles[0]].shape[0] > MAX_HEADER or (
+        byte_order in places and (places[byte_order].shape[0] != 6 or content(byte_order) != b"little")
+    ):
+        return members
+    found: dict[str, TensorEntry] = {}
+    used = set()
+    for name, claims in Checkpoint.read(pickles[0], content(pickles[0])).claims.items():
+        for claim in claims:
+            if name in places and places[name].start + claim.end <= places[name].end:
+                found.setdefault(claim.name, claim.moved(places[name].start))
+                used.add(name)
+    return [*found.values(), *(member for member in members if member.name not in used)]
 
 
 def may_have_entries(head: bytes | memoryview) -> bool:

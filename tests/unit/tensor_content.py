@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import zipfile
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -56,3 +57,40 @@ def npz(**arrays: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.savez(file, **arrays)
     return file.getvalue()
+
+
+class Pipe(io.BytesIO):
+    """Cannot be sought, so that sizes in a zip archive follow what they are of, as PyTorch writes them."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        raise OSError
+
+
+def zipped(members: Mapping[str, bytes], *, streamed: bool = False) -> bytes:
+    file = Pipe() if streamed else io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def pickled_tensors(tensors: Mapping[str, tuple[str, int, int, Sequence[int]]]) -> bytes:
+    """As PyTorch pickles a dict of float32 tensors; of each: storage, elements of that, the first, shape."""
+
+    def string(text: str) -> bytes:
+        return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+    def tuple_(numbers: Sequence[int]) -> bytes:
+        return b"(%st" % b"".join(b"J" + struct.pack("<i", number) for number in numbers)
+
+    made = b"\x80\2}("
+    for name, (storage, count, first, shape) in tensors.items():
+        strides = np.cumprod([1, *shape[:0:-1]])[::-1].tolist()
+        made += string(name) + b"ctorch._utils\n_rebuild_tensor_v2\n("
+        made += b"(%sctorch\nFloatStorage\n%s" % (string("storage"), string(storage))
+        made += b"%sJ%stQ" % (string("cpu"), struct.pack("<i", count))
+        made += b"J" + struct.pack("<i", first) + tuple_(shape) + tuple_(strides) + b"\x89}tR"
+    return made + b"u."

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensor_content import gguf, npy, npz, safetensors
+from tensor_content import gguf, npy, npz, pickled_tensors, safetensors, zipped
 
 import nczip
 from nczip.layout import PIECE, SMALL, Block, Hint, Layout, is_for_tensors, is_text, one_kind
@@ -34,7 +34,26 @@ def content(name: str) -> bytes:
         return npy(LARGE)
     if name == "npz":
         return npz(large=LARGE, tiny=TINY, halves=HALVES)
+    if name == "streamed npz":
+        return zipped(
+            {"large.npy": npy(LARGE), "tiny.npy": npy(TINY), "halves.npy": npy(HALVES)}, streamed=True
+        )
+    if name in ("checkpoint", "streamed checkpoint"):
+        return checkpoint(streamed=name == "streamed checkpoint")
     return b"".join(b"line %d\n" % i for i in range(30_000))
+
+
+def checkpoint(*, streamed: bool, pickled: bytes | None = None, folder: str = "m") -> bytes:
+    """A storage is "large"; another is "halves", with three elements before it and one after."""
+    if pickled is None:
+        pickled = pickled_tensors({
+            "large": ("0", LARGE.size, 0, LARGE.shape),
+            "tiny": ("1", TINY.size, 0, TINY.shape),
+            "halves": ("2", 25_004, 3, (25_000,)),
+        })  # fmt: skip
+    storages = LARGE.tobytes(), TINY.tobytes(), bytes(12) + HALVES.tobytes() + bytes(4)
+    members = {f"{folder}/data/{i}": storage for i, storage in enumerate(storages)}
+    return zipped({f"{folder}/data.pkl": pickled, **members, f"{folder}/version": b"3"}, streamed=streamed)
 
 
 def cut(data: bytes, block_size: int) -> list[tuple[int, Hint | None]]:
@@ -90,14 +109,35 @@ def test_small_tensors_share_blocks() -> None:
 
 
 def test_stored_members_of_zip_archives() -> None:
-    hints = [hint for _, hint in cut(content("npz"), 1 << 20)]
-    assert hints == [None, Hint("F32", 300), None, Hint("F16", 0), None]
+    for name in ("npz", "streamed npz"):
+        hints = [hint for _, hint in cut(content(name), 1 << 20)]
+        assert hints == [None, Hint("F32", 300), None, Hint("F16", 0), None]
     compressed = io.BytesIO()
     np.savez_compressed(compressed, large=LARGE, noise=rng.bytes(90_000))
     assert {hint for _, hint in cut(compressed.getvalue(), 1 << 20)} == {None}
 
 
-@pytest.mark.parametrize("name", ["safetensors", "npz"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_storages_of_checkpoints(streamed: bool) -> None:
+    blocks = blocks_of(checkpoint(streamed=streamed), 1 << 20)
+    assert [(block.size, block.hint, block.place.tensor) for block in blocks[1::2]] == [
+        (240_000, Hint("F32", 300), "large"), (100_000, Hint("F32", 0), "halves")
+    ]  # fmt: skip
+    # Without names, and with the ends found where the sizes stand.
+    blocks = blocks_of(checkpoint(streamed=streamed, pickled=b"no pickle"), 1 << 20)
+    assert [(block.size, block.hint, block.place.tensor) for block in blocks[1::2]] == [
+        (240_000, None, "m/data/0"), (100_016, None, "m/data/2")
+    ]  # fmt: skip
+
+
+def test_a_base_of_checkpoints_may_have_another_form() -> None:
+    """And its tensors other places."""
+    plain = len(nczip.compress(checkpoint(streamed=True), 5))
+    for base in (checkpoint(streamed=False, folder="of another name"), content("safetensors")):
+        assert len(nczip.compress(checkpoint(streamed=True), 5, base=base)) < plain // 2
+
+
+@pytest.mark.parametrize("name", ["safetensors", "npz", "streamed npz", "checkpoint", "streamed checkpoint"])
 def test_blocks_know_their_place(name: str) -> None:
     data = content(name)
     found = blocks_of(data, 150_001)
@@ -117,20 +157,23 @@ def test_small_content_is_not_looked_at() -> None:
     assert cut(npy(LARGE[:10]), 1 << 20) == [(12_128, None)]
 
 
-@pytest.mark.parametrize("name", ["safetensors", "gguf", "npy", "npz"])
+@pytest.mark.parametrize("name", ["safetensors", "gguf", "npy", "npz", "streamed checkpoint"])
 def test_recognised_by_their_first_bytes(name: str) -> None:
     assert is_for_tensors(content(name)[:64])
     assert not is_for_tensors(content("text")[:64])
 
 
-@pytest.mark.parametrize("name", ["safetensors", "gguf", "npy", "npz", "text"])
+@pytest.mark.parametrize(
+    "name",
+    ["safetensors", "gguf", "npy", "npz", "text", "checkpoint", "streamed npz", "streamed checkpoint"],
+)
 @pytest.mark.parametrize("block_size", [1, 29, 31, 1000, 65_537, 1 << 20])
 def test_all_content_is_in_some_block(name: str, block_size: int) -> None:
     data = content(name)[: 4000 if block_size < 100 else None]
     assert max(size for size, _ in cut(data, block_size)) <= block_size
 
 
-@pytest.mark.parametrize("name", ["safetensors", "npz"])
+@pytest.mark.parametrize("name", ["safetensors", "npz", "streamed checkpoint"])
 @settings(max_examples=20)
 @given(pieces=st.lists(st.integers(1, 200_000), max_size=8))
 def test_archives_do_not_depend_on_how_content_comes(name: str, pieces: list[int]) -> None:

@@ -79,7 +79,7 @@ def test_tensors_have_the_names_that_lead_to_them(protocol: int) -> None:
         "list": [1, None, (tensor("FloatStorage", "4", 0, (1, 6), (99, 1)),)],
         "numbers": {"epoch": 3, "rate": 0.5, "name": "x", 7: True},
     }
-    found = {one.name: one for one in pytorch.tensors(pickled(checkpoint, protocol))}
+    found = {one.name: one for one in pytorch.read(pickled(checkpoint, protocol)).tensors}
     assert {
         name: (one.dtype, one.shape, one.storage, one.offset, one.size) for name, one in found.items()
     } == {
@@ -98,7 +98,7 @@ def test_types_without_storages_of_their_own() -> None:
     storage = Storage("UntypedStorage", "0", "torch.storage")
     type_ = sys.modules["torch"].float8_e4m3fn
     value = Rebuilt("_rebuild_tensor_v3", storage, 2, (4,), (1,), False, OrderedDict(), type_, {})
-    (one,) = pytorch.tensors(pickled({"x": value}))
+    (one,) = pytorch.read(pickled({"x": value})).tensors
     assert (one.dtype, one.offset, one.size) == ("F8_E4M3", 2, 4)
 
 
@@ -117,7 +117,8 @@ def test_types_without_storages_of_their_own() -> None:
 )
 def test_other_tensors_are_passed_over(value: Any) -> None:
     assert [
-        one.name for one in pytorch.tensors(pickled([value(), tensor("FloatStorage", "1", 0, (2,), (1,))]))
+        one.name
+        for one in pytorch.read(pickled([value(), tensor("FloatStorage", "1", 0, (2,), (1,))])).tensors
     ] == ["1"]
 
 
@@ -127,7 +128,7 @@ class Evil:
 
 
 def test_nothing_is_called() -> None:
-    assert pytorch.tensors(pickled({"a": Evil(), "b": [Evil()]})) == []
+    assert pytorch.read(pickled({"a": Evil(), "b": [Evil()]})).tensors == []
 
 
 def test_containers_in_many_places_end() -> None:
@@ -135,10 +136,10 @@ def test_containers_in_many_places_end() -> None:
     for _ in range(60):
         value = [value, value]
     with pytest.raises(pytorch.UnknownPickleError):
-        pytorch.tensors(pickled(value))
+        pytorch.read(pickled(value))
     loop: list[object] = []
     loop.append(loop)
-    assert pytorch.tensors(pickled(loop)) == []
+    assert pytorch.read(pickled(loop)).tensors == []
 
 
 @pytest.mark.parametrize(
@@ -152,20 +153,20 @@ def test_containers_in_many_places_end() -> None:
     ],
 )
 def test_hostile_containers(data: bytes) -> None:
-    assert pytorch.tensors(data) == []
+    assert pytorch.read(data).tensors == []
 
 
 def test_values_that_are_in_many_places() -> None:
     """Each of them is looked at, but not for ever."""
     data = b"\x80\x02](" + b"N" * 6000 + b"eq\x00](" + b"h\x00" * 6000 + b"e."
     with pytest.raises(pytorch.UnknownPickleError):
-        pytorch.tensors(data)
+        pytorch.read(data)
 
 
 @pytest.mark.usefixtures("_torch")
 def test_a_name_that_is_too_long() -> None:
     with pytest.raises(pytorch.UnknownPickleError):
-        pytorch.tensors(pickled({"k" * 2000: tensor("FloatStorage", "0", 0, (3,), (1,))}))
+        pytorch.read(pickled({"k" * 2000: tensor("FloatStorage", "0", 0, (3,), (1,))}))
 
 
 @pytest.mark.parametrize(
@@ -173,13 +174,13 @@ def test_a_name_that_is_too_long() -> None:
 )
 def test_damaged_pickles(data: bytes) -> None:
     with pytest.raises(pytorch.UnknownPickleError):
-        pytorch.tensors(data)
+        pytorch.read(data)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes) -> None:
     with contextlib.suppress(pytorch.UnknownPickleError):
-        assert pytorch.tensors(data) == []
+        assert pytorch.read(data).tensors == []
 
 
 def test_a_checkpoint_of_pytorch(tmp_path: Any) -> None:
@@ -189,7 +190,7 @@ def test_a_checkpoint_of_pytorch(tmp_path: Any) -> None:
     torch.save({"w": torch.ones(3, 4), "t": torch.ones(3, 4).t()}, tmp_path / "x.pt")
     with zipfile.ZipFile(tmp_path / "x.pt") as archive:
         (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
-        found = pytorch.tensors(archive.read(name))
+        found = pytorch.read(archive.read(name)).tensors
     assert [(one.name, one.shape, one.is_transposed) for one in found] == [
         ("w", (3, 4), False),
         ("t", (3, 4), True),

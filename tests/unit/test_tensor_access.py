@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tensor_content import gguf, npy, npz, safetensors
+from tensor_content import gguf, npy, npz, pickled_tensors, safetensors, zipped
 
 import nczip
 
@@ -86,34 +85,23 @@ def test_npz() -> None:
     np.testing.assert_array_equal(tensors["f"], LARGE)
 
 
-def rebuilt(offset: int, rows: int) -> bytes:
-    """As pickle says that a tensor is some of LARGE's rows, from an element on."""
-    row = LARGE.shape[1]
-    numbers = tuple(b"J" + number.to_bytes(4, "little") for number in (offset, rows, row, row))
-    storage = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0000X\3\0\0\0cpuK\0tQ"
-    return b"ctorch._utils\n_rebuild_tensor_v2\n(%s%s%s%s\x86%sK\1\x86\x89}tR" % (storage, *numbers)
+ROWS, COLUMNS = LARGE.shape
+CHECKPOINT = pickled_tensors({
+    "w": ("0", LARGE.size, 0, LARGE.shape),
+    "part": ("0", LARGE.size, COLUMNS, (ROWS - 1, COLUMNS)),
+    "gone": ("0", LARGE.size, 1, LARGE.shape),  # beyond the storage
+})  # fmt: skip
 
 
-ROWS = LARGE.shape[0]
-CHECKPOINT = b"\x80\2}(X\1\0\0\0w%sX\4\0\0\0part%sX\4\0\0\0gone%su." % (
-    rebuilt(0, ROWS),
-    rebuilt(LARGE.shape[1], ROWS - 1),
-    rebuilt(1, ROWS),  # beyond the storage
-)
+def checkpoint(pickled: bytes, *, streamed: bool = False, **others: bytes) -> bytes:
+    members = {"model/data.pkl": pickled, "model/data/0": LARGE.tobytes()}
+    members |= {f"model/{name}": content for name, content in others.items()}
+    return zipped(members, streamed=streamed)
 
 
-def checkpoint(pickled: bytes, **others: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("model/data.pkl", pickled)
-        archive.writestr("model/data/0", LARGE.tobytes())
-        for name, content in others.items():
-            archive.writestr(f"model/{name}", content)
-    return file.getvalue()
-
-
-def test_a_checkpoint() -> None:
-    tensors = opened(checkpoint(CHECKPOINT, byteorder=b"little", version=b"3"))
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_checkpoint(streamed: bool) -> None:
+    tensors = opened(checkpoint(CHECKPOINT, streamed=streamed, byteorder=b"little", version=b"3"))
     assert set(tensors) == {"w", "part", "model/data.pkl", "model/byteorder", "model/version"}
     np.testing.assert_array_equal(tensors["w"], LARGE)
     np.testing.assert_array_equal(tensors["part"], LARGE[1:])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tensor_content import gguf, npy, safetensors
+from tensor_content import gguf, npy, safetensors, zipped
 
 from nczip import tensor_files
 from nczip.tensor_files import TensorEntry, read_entries
@@ -133,3 +133,23 @@ def test_damage_never_raises(data: st.DataObject) -> None:
             damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     for entry in read(bytes(damaged)):
         assert 0 <= entry.start <= entry.end <= len(damaged)
+
+
+def read_whole(data: bytes) -> list[TensorEntry]:
+    return tensor_files.read_file(io.BytesIO(data), len(data))
+
+
+def test_zip_members_that_overlap_are_not_believed() -> None:
+    """As where a long list of members says the same place again and again."""
+    archive = zipped({"a.npy": npy(np.arange(99)), "b.npy": npy(np.arange(99))})
+    assert [entry.name for entry in read_whole(archive)] == ["a", "b"]
+    second = archive.rindex(b"PK\1\2")
+    same_place = archive[: second + 42] + bytes(4) + archive[second + 46 :]
+    assert read_whole(same_place) == []
+
+
+def test_an_endless_list_of_zip_members_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped({f"{i}": b"" for i in range(999)})
+    assert len(read_whole(archive)) == 999
+    monkeypatch.setattr(tensor_files, "_MAX_DIRECTORY", 20_000)
+    assert read_whole(archive) == []
