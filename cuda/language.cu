@@ -626,44 +626,25 @@ __device__ inline Found search(const float* logits, const float* head_scale, int
   return result;
 }
 
-// From the logits of its stretch's rows each block decodes a token, then further ones as long as the next row was for the
-// token that came; a token that the model does not know leaves the row as it is. The stretch then begins with what comes
-// next; it ends, with count 0, when the block's bytes are known or its packed bytes have ended (kRanOut in outs).
-// out[stretch]: the tokens, at most `room`, from outs[stretch] on, which counts them. Grid: stretches.
+// Tokens that are coded directly, as far as walk_rows goes. Grid: stretches.
 NCZ_KERNEL(512) decode(const float* logits, int pitch, const float* head_scale, int vocabulary, const uint32_t* string_begin,
                        int length, const uint32_t* block, uint32_t* first, uint32_t* count, uint32_t* token, int room,
                        Decoding* decoding, uint32_t* out, uint32_t* outs) {
   __shared__ uint32_t point;
-  const size_t stretch = blockIdx.x, begin = stretch * static_cast<size_t>(length);
-  const uint32_t rows = count[stretch];
-  if (!rows) return;
-  Decoding* const state = decoding + block[stretch];
-  uint32_t row = 0, made = outs[stretch], input = token[begin];  // the current row's
-  bool done = false, ran_out = false;
-  while (made < static_cast<uint32_t>(room) && !done && row < rows) {
-    if (threadIdx.x == 0) point = state->coder.peek();
+  __shared__ Standing standing;
+  Decoding& decoded = decoding[block[blockIdx.x]];
+  walk_rows(head_scale, length, first, count, token, room, out, outs, [&](size_t row) {
+    if (threadIdx.x == 0) point = decoded.coder.peek();
     __syncthreads();
-    const Found found = search(logits + (begin + row) * static_cast<size_t>(pitch), head_scale, vocabulary, point);
+    const Found found = search(logits + row * static_cast<size_t>(pitch), head_scale, vocabulary, point);
     if (threadIdx.x == 0) {
-      state->coder.take(found.left, found.width);
-      state->known += string_begin[found.token + 1] - string_begin[found.token];
-      out[stretch * static_cast<size_t>(room) + made] = found.token;
-      point = state->coder.ran_out() ? 2 : state->known >= state->size;
+      decoded.coder.take(found.left, found.width);
+      decoded.known += string_begin[found.token + 1] - string_begin[found.token];
+      standing = standing_of(decoded, decoded.known);
     }
     __syncthreads();
-    done = point != 0, ran_out = point == 2;
-    __syncthreads();
-    ++made;
-    if (head_scale[found.token] == 0.0f) continue;
-    input = found.token;
-    if (++row < rows && token[begin + row] != input) break;
-  }
-  if (threadIdx.x == 0) {
-    outs[stretch] = ran_out ? made | kRanOut : made;
-    first[stretch] += row;
-    token[begin] = input;
-    count[stretch] = done ? 0 : 1;
-  }
+    return Came{found.token, standing};
+  });
 }
 
 }  // namespace ncz::inline NCZ_ISA

@@ -121,39 +121,24 @@ NCZ_KERNEL(128) read_spelling(const float* logits, int pitch, const float* head_
                               uint32_t* first, uint32_t* count, uint32_t* token, int room, Decoding* decoding,
                               float* biases, uint8_t* memories, uint64_t bytes, uint64_t* sums, uint32_t* out,
                               uint32_t* outs) {
-  __shared__ uint32_t found, state;
-  const size_t stretch = blockIdx.x, begin = stretch * static_cast<size_t>(length), size = static_cast<size_t>(vocabulary);
-  const uint32_t rows = count[stretch];
-  if (!rows) return;
+  __shared__ Came came;
+  const size_t stretch = blockIdx.x, size = static_cast<size_t>(vocabulary);
   Decoding& decoded = decoding[block[stretch]];
   uint64_t* const own = sums + stretch * (size + 1);
   float* const bias = biases + block[stretch] * size;
-  uint32_t row = 0, made = outs[stretch], input = token[begin];  // the current row's
-  bool done = false, ran_out = false;
-  while (made < static_cast<uint32_t>(room) && !done && row < rows) {
-    const uint64_t all = weigh(logits + (begin + row) * static_cast<size_t>(pitch), bias, vocabulary, own);
+  walk_rows(head_scale, length, first, count, token, room, out, outs, [&](size_t row) {
+    const uint64_t all = weigh(logits + row * static_cast<size_t>(pitch), bias, vocabulary, own);
     if (threadIdx.x == 0) {
       Spelling& speller = spelling_of(memories, bytes, block[stretch]);
-      found = static_cast<uint32_t>(speller.code(Vocabulary{strings, string_begin, size},
-                                                 static_cast<const uint64_t*>(own), 0, decoded.coder));
-      out[stretch * static_cast<size_t>(room) + made] = found;
-      state = decoded.coder.ran_out() ? 2 : speller.position() >= decoded.size;
+      came.token = static_cast<uint32_t>(speller.code(Vocabulary{strings, string_begin, size},
+                                                      static_cast<const uint64_t*>(own), 0, decoded.coder));
+      came.standing = standing_of(decoded, speller.position());
     }
     __syncthreads();
-    const uint32_t came = found;
-    done = state != 0, ran_out = state == 2;
-    learn(bias, vocabulary, own, all, came);
-    ++made;
-    if (head_scale[came] == 0.0f) continue;
-    input = came;
-    if (++row < rows && token[begin + row] != input) break;
-  }
-  if (threadIdx.x == 0) {
-    outs[stretch] = ran_out ? made | kRanOut : made;
-    first[stretch] += row;
-    token[begin] = input;
-    count[stretch] = done ? 0 : 1;
-  }
+    const Came result = came;
+    learn(bias, vocabulary, own, all, result.token);
+    return result;
+  });
 }
 
 }  // namespace ncz::inline NCZ_ISA
