@@ -598,11 +598,7 @@ __device__ inline Found search(const float* logits, const float* head_scale, int
   const int mine = begin < stop ? begin : stop, end = begin + few < stop ? begin + few : stop;
   uint64_t own = 0;
   for (int i = mine; i < end; ++i) own += weight_of(logits, head_scale, i, top);
-  uint64_t before = own;  // becomes the sum of the lanes up to this one
-  for (int by = 1; by < kWarp; by *= 2) {
-    const uint64_t other = __shfl_up_sync(kAllLanes, before, by);
-    if (lane >= by) before += other;
-  }
+  uint64_t before = warp_sums_up_to(own);
   if (lane == kWarp - 1) of_warp[warp] = before;
   __syncthreads();
   before += below - own;

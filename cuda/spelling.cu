@@ -61,11 +61,7 @@ __device__ inline uint64_t weigh(const float* logits, const float* bias, int voc
   }
   for (int i = begin; i < end; i += kWarp) {
     const uint64_t own = i + lane < end ? weight(i + lane) : 0;
-    uint64_t before = own;  // becomes the sum of the lanes up to this one
-    for (int by = 1; by < kWarp; by *= 2) {
-      const uint64_t other = __shfl_up_sync(kAllLanes, before, by);
-      if (lane >= by) before += other;
-    }
+    const uint64_t before = warp_sums_up_to(own);
     if (i + lane < end) sums[i + lane] = below + before - own;
     below += __shfl_sync(kAllLanes, before, kWarp - 1);
   }

@@ -26,6 +26,14 @@ __device__ inline T warp_sum(T x) {
   for (int by = kWarp / 2; by > 0; by /= 2) x += __shfl_xor_sync(kAllLanes, x, by);
   return x;
 }
+// Of each lane the sum of the lanes up to it.
+__device__ inline uint64_t warp_sums_up_to(uint64_t x) {
+  for (int by = 1; by < kWarp; by *= 2) {
+    const uint64_t other = __shfl_up_sync(kAllLanes, x, by);
+    if (lane_of() >= by) x += other;
+  }
+  return x;
+}
 __device__ inline float block_most(float x) {
   __shared__ float of_warp[32];
   x = warp_most(x);
