@@ -34,24 +34,22 @@ __device__ inline uint64_t warp_sums_up_to(uint64_t x) {
   }
   return x;
 }
+// What the warps have, joined from the first one on, for every thread. `of_this_warp`: the same in all of its lanes.
+template <typename T, typename Join>
+__device__ inline T block_joined(T of_this_warp, const Join& join) {
+  __shared__ T of_warp[32];
+  if (lane_of() == 0) of_warp[warp_of()] = of_this_warp;
+  __syncthreads();
+  T all = of_warp[0];
+  for (int i = 1; i < warps(); ++i) all = join(all, of_warp[i]);
+  __syncthreads();
+  return all;
+}
 __device__ inline float block_most(float x) {
-  __shared__ float of_warp[32];
-  x = warp_most(x);
-  if (lane_of() == 0) of_warp[warp_of()] = x;
-  __syncthreads();
-  for (int i = 0; i < warps(); ++i) x = max(x, of_warp[i]);
-  __syncthreads();
-  return x;
+  return block_joined(warp_most(x), [](float a, float b) { return max(a, b); });
 }
 __device__ inline uint64_t block_sum(uint64_t x) {
-  __shared__ uint64_t of_warp[32];
-  x = warp_sum(x);
-  if (lane_of() == 0) of_warp[warp_of()] = x;
-  __syncthreads();
-  x = 0;
-  for (int i = 0; i < warps(); ++i) x += of_warp[i];
-  __syncthreads();
-  return x;
+  return block_joined(warp_sum(x), [](uint64_t a, uint64_t b) { return a + b; });
 }
 
 }  // namespace ncz::inline NCZ_ISA
