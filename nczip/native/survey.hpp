@@ -163,33 +163,36 @@ class Surveyor {
     return counts;
   }
 
-  std::vector<Counts> planes(uint8_t kind, size_t lead) const {
+  // Calls use(planes, n) for each of the samples: those that a kind makes of it, of n bytes, one after the other.
+  template <typename Use>
+  void split_samples(uint8_t kind, size_t lead, const Use& use) const {
     const size_t width = kKinds[kind].width;
-    std::vector<Counts> counts(width);
     std::vector<uint8_t> split_bytes;
     for (const auto& [offset, size] : pieces_) {
       if (size < lead) continue;
       const size_t n = (size - lead) / width;
       split_bytes.resize(n * width);
       split(kKinds[kind], raw_ + offset + lead, n, split_bytes.data(), n);
-      for (size_t k = 0; k < width; ++k) count(split_bytes.data() + k * n, n, counts[k]);
+      use(static_cast<const uint8_t*>(split_bytes.data()), n);
     }
+  }
+
+  std::vector<Counts> planes(uint8_t kind, size_t lead) const {
+    std::vector<Counts> counts(kKinds[kind].width);
+    split_samples(kind, lead, [&](const uint8_t* planes, size_t n) {
+      for (size_t k = 0; k < counts.size(); ++k) count(planes + k * n, n, counts[k]);
+    });
     return counts;
   }
 
   // The difference of two independent values has more entropy than each of them.
   bool is_smooth(uint8_t kind, size_t lead) const {
-    const size_t width = kKinds[kind].width;
+    const size_t top = kKinds[kind].width - size_t{1};
     Counts values{}, steps{};
-    std::vector<uint8_t> split_bytes;
-    for (const auto& [offset, size] : pieces_) {
-      if (size < lead) continue;
-      const size_t n = (size - lead) / width;
-      split_bytes.resize(n * width);
-      split(kKinds[kind], raw_ + offset + lead, n, split_bytes.data(), n);
-      const uint8_t* const highest = split_bytes.data() + (width - 1) * n;
+    split_samples(kind, lead, [&](const uint8_t* planes, size_t n) {
+      const uint8_t* const highest = planes + top * n;
       for (size_t i = 1; i < n; ++i) ++values[highest[i]], ++steps[static_cast<uint8_t>(highest[i] - highest[i - 1])];
-    }
+    });
     return entropy_bits(steps) <= entropy_bits(values);
   }
 
