@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
-from tiny_transformers import SHAPES, Tiny
+from tiny_transformers import with_silent_bytes
 from twin import Twin
 
 from nczip import _core, knowledge
@@ -21,16 +21,9 @@ WINDOW_BITS = 6
 WINDOW = 1 << WINDOW_BITS
 TABLE_BITS = 16
 LONGEST = 2000  # bytes of a block's content
-SILENT = range(0x80, 0x90)  # bytes that the model has no token for
 LEVELS = pytest.mark.parametrize("level", [7, 8])
 
-
-@functools.cache
-def tiny() -> Tiny:
-    tiny = Tiny(SHAPES["llama"])
-    strings, begin = tiny.tensors["vocabulary.bytes"], tiny.tensors["vocabulary.begin"]
-    tiny.tensors["head.scale"][: tiny.shape.entries][np.isin(strings[begin[:-1]], SILENT)] = 0
-    return tiny
+tiny = functools.cache(with_silent_bytes)
 
 
 @functools.cache
@@ -47,8 +40,7 @@ def texts() -> list[np.ndarray]:
 
 @functools.cache
 def raw() -> list[bytes]:
-    strings, begin = tiny().tensors["vocabulary.bytes"].tobytes(), tiny().tensors["vocabulary.begin"]
-    return [b"".join(strings[begin[token] : begin[token + 1]] for token in tokens) for tokens in texts()]
+    return [tiny().spelled(tokens) for tokens in texts()]
 
 
 def config(level: int) -> bytes:
@@ -155,14 +147,19 @@ def test_the_next_block_is_asked_for_when_there_is_room() -> None:
         assert [data for _, data in sorted(results)] == [packed()[0], *packed()[2:], *packed()]
 
 
+def blocks_that_fit(loaded: Weights, level: int = 7) -> int:
+    """How many of 4,096 blocks the device has memory for, which so many do come back from."""
+    with lockstep.decoder(loaded, WINDOW, 4096, MOST, spelled(level)) as decoder:
+        results = dict(decoder.decode(lockstep.Fixed(everything(level)[4:])))
+        assert [results[i] for i in range(4)] == raw()[4:]
+        return decoder.blocks
+
+
 def test_as_many_blocks_as_fit() -> None:
     device = Twin()
     loaded = weights(device)
     device.memory = device.used + (1 << 21)
-    with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
-        assert 4 < decoder.blocks < 100
-        results = dict(decoder.decode(lockstep.Fixed(everything()[4:])))
-    assert [results[i] for i in range(4)] == raw()[4:]
+    assert 4 < blocks_that_fit(loaded) < 100
     device.memory = device.used + (1 << 12)
     with pytest.raises(DeviceMemoryError):
         lockstep.decoder(loaded, WINDOW, 4096, MOST)
@@ -176,10 +173,7 @@ def test_memory_that_is_less_than_it_seemed() -> None:
     device = Optimist()
     loaded = weights(device)
     device.memory = device.used + (1 << 21)
-    with lockstep.decoder(loaded, WINDOW, 4096, MOST) as decoder:
-        assert 4 < decoder.blocks < 100
-        results = dict(decoder.decode(lockstep.Fixed(everything()[4:])))
-    assert [results[i] for i in range(4)] == raw()[4:]
+    assert 4 < blocks_that_fit(loaded) < 100
 
 
 def test_level_8_takes_the_memory_that_it_counts_with(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,10 +182,7 @@ def test_level_8_takes_the_memory_that_it_counts_with(monkeypatch: pytest.Monkey
     loaded = weights(device)
     assert loaded.knowledge
     device.memory = device.used + (16 << 20)
-    with lockstep.decoder(loaded, WINDOW, 4096, MOST, spelled(8)) as decoder:
-        assert 1 < decoder.blocks < 8
-        results = dict(decoder.decode(lockstep.Fixed(everything(8)[4:])))
-    assert [results[i] for i in range(4)] == raw()[4:]
+    assert 1 < blocks_that_fit(loaded, 8) < 8
 
 
 def test_a_device_that_vanishes() -> None:

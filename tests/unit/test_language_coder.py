@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 import pytest
 from core_stages import PATHS, in_child, skip_unless
-from tiny_transformers import SHAPES, Tiny
+from tiny_transformers import with_silent_bytes
 
 from nczip import _core, knowledge
 from nczip.reference.cdf import TOTAL
@@ -19,7 +19,6 @@ from nczip.reference.transformer import Transformer
 
 LEVELS = (7, 8, 9)
 WINDOW_BITS = 6
-SILENT = range(0x80, 0x90)  # bytes that the model has no token for
 
 PACK = """
 arguments, blocks = job
@@ -32,17 +31,7 @@ for config, raw, tokens in blocks:
 """
 
 
-@functools.cache
-def tiny() -> Tiny:
-    tiny = Tiny(SHAPES["llama"])
-    strings, begin = tiny.tensors["vocabulary.bytes"], tiny.tensors["vocabulary.begin"]
-    tiny.tensors["head.scale"][: tiny.shape.entries][np.isin(strings[begin[:-1]], SILENT)] = 0
-    return tiny
-
-
-def spelled(tokens: np.ndarray) -> bytes:
-    strings, begin = tiny().tensors["vocabulary.bytes"].tobytes(), tiny().tensors["vocabulary.begin"]
-    return b"".join(strings[begin[token] : begin[token + 1]] for token in tokens)
+tiny = functools.cache(with_silent_bytes)
 
 
 @functools.cache
@@ -71,7 +60,7 @@ def packed(level: int) -> dict[str, bytes]:
     config = _core.language_config(level, 16, WINDOW_BITS)
     results = {}
     for name, tokens in texts().items():
-        raw = spelled(tokens)
+        raw = tiny().spelled(tokens)
         encoder = _core.LanguageEncoder(model, config, raw, tokens, knowledge.load())
         done = 0
         while done < len(raw):
@@ -84,7 +73,7 @@ def unpacked(level: int, names: list[str], results: list[bytes]) -> tuple[list[b
     """The blocks' content, and how many passes of the model that took."""
     model = _core.LanguageModel(*tiny().arguments)
     config = _core.language_config(level, 16, WINDOW_BITS)
-    sizes = [len(spelled(texts()[name])) for name in names]
+    sizes = [len(tiny().spelled(texts()[name])) for name in names]
     decoder = _core.LanguageDecoder(model, config, sizes, results, knowledge.load())
     while not decoder.step():
         pass
@@ -96,7 +85,7 @@ def unpacked(level: int, names: list[str], results: list[bytes]) -> tuple[list[b
 @pytest.mark.parametrize("name", ["empty", "one token", "only silent bytes", "mixed", "repeats"])
 def test_a_block_comes_back(level: int, name: str) -> None:
     contents, passes = unpacked(level, [name], [packed(level)[name]])
-    assert contents == [spelled(texts()[name])]
+    assert contents == [tiny().spelled(texts()[name])]
     if name == "repeats":
         assert passes < 0.6 * len(texts()[name])  # guesses that were right
 
@@ -105,15 +94,15 @@ def test_a_block_comes_back(level: int, name: str) -> None:
 @pytest.mark.parametrize("names", [["mixed", "repeats"], ["repeats", "empty", "mixed", "short", "one token"]])
 def test_blocks_come_back_together(level: int, names: list[str]) -> None:
     contents, _ = unpacked(level, names, [packed(level)[name] for name in names])
-    assert contents == [spelled(texts()[name]) for name in names]
+    assert contents == [tiny().spelled(texts()[name]) for name in names]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_path_packs_the_same(path: str) -> None:
     jobs = [
-        (_core.language_config(level, 16, WINDOW_BITS), spelled(texts()[name]), texts()[name].tobytes())
+        (_core.language_config(level, 16, WINDOW_BITS), tiny().spelled(tokens), tokens.tobytes())
         for level in LEVELS
-        for name in ("mixed", "repeats")
+        for tokens in (texts()["mixed"], texts()["repeats"])
     ]
     used, results = in_child(path, PACK, (tiny().arguments, jobs))
     skip_unless(used, path)
@@ -149,7 +138,7 @@ def test_damage_gives_other_bytes_or_an_error(level: int) -> None:
     for damaged in ([b"", b"\xff" * 300], [noise, noise[1:]], swapped):
         model = _core.LanguageModel(*tiny().arguments)
         config = _core.language_config(level, 16, WINDOW_BITS)
-        sizes = [len(spelled(texts()[name])) for name in names]
+        sizes = [len(tiny().spelled(texts()[name])) for name in names]
         decoder = _core.LanguageDecoder(model, config, sizes, damaged, knowledge.load())
         while not decoder.step(1000):
             pass
@@ -164,7 +153,7 @@ def test_more_states_than_are_remembered() -> None:
     model = _core.LanguageModel(*tiny().arguments)
     config = _core.language_config(9, 16, WINDOW_BITS)
     tokens = np.tile(tiny().tokens(1001)[1:], 67).astype(np.uint32)
-    raw = spelled(tokens)
+    raw = tiny().spelled(tokens)
     encoder = _core.LanguageEncoder(model, config, raw, tokens, knowledge.load())
     while encoder.advance(len(raw)) < len(raw):
         pass

@@ -53,6 +53,7 @@ SHAPES = {
     "a head for each query": Shape(heads=2, head_dim=32),
     "more than its heads hold": Shape(hidden=96, heads=2, kv_heads=1, ffn=16, layers=1),
 }
+SILENT = range(0x80, 0x90)  # bytes that some models have no token for
 
 
 def vocabulary(entries: int) -> list[bytes]:
@@ -114,9 +115,12 @@ class Tiny:
 
     def text(self, count: int) -> tuple[bytes, np.ndarray]:
         """What ``count`` tokens spell, and these."""
-        begin, strings = self.tensors["vocabulary.begin"], self.tensors["vocabulary.bytes"].tobytes()
         tokens = self.tokens(count + 1)[1:]
-        return b"".join(strings[begin[token] : begin[token + 1]] for token in tokens), tokens
+        return self.spelled(tokens), tokens
+
+    def spelled(self, tokens: np.ndarray) -> bytes:
+        begin, strings = self.tensors["vocabulary.begin"], self.tensors["vocabulary.bytes"].tobytes()
+        return b"".join(strings[begin[token] : begin[token + 1]] for token in tokens)
 
     def _fill(self) -> None:
         shape = self.shape
@@ -159,6 +163,14 @@ class Tiny:
             tiles.astype(np.uint8).reshape(-1, 16, columns // 4, 4).swapaxes(1, 2)
         )
         self.tensors[f"{name}.scale"] = np.pad(scale, (0, padding))
+
+
+def with_silent_bytes() -> Tiny:
+    """A new model of the first shape, for which SILENT bytes never come."""
+    tiny = Tiny(SHAPES["llama"])
+    strings, begin = tiny.tensors["vocabulary.bytes"], tiny.tensors["vocabulary.begin"]
+    tiny.tensors["head.scale"][: tiny.shape.entries][np.isin(strings[begin[:-1]], SILENT)] = 0
+    return tiny
 
 
 def scaled(arguments: Arguments, factors: Sequence[tuple[str, float]]) -> Arguments:
