@@ -5,21 +5,18 @@ Work goes in steps, and between steps the caller's ``step`` hears how far it is 
 
 from __future__ import annotations
 
-import io
-import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from nczip import coders, sampling
 from nczip.container import (
     BASED,
     INFLATED,
     LANGUAGE,
     LINES,
     MIXTURE,
-    PIECE,
     PLANES,
     RAW,
     TENSOR,
@@ -32,8 +29,8 @@ from nczip.container import (
     wrapped,
 )
 from nczip.device import CPU, Choice
-from nczip.errors import CorruptError, NewerVersionError
-from nczip.levels import ZSTD_LEVELS, zstd_window
+from nczip.errors import CorruptError
+from nczip.levels import ZSTD_LEVELS
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -50,22 +47,9 @@ C = TypeVar("C", bound=Content)
 Step = Callable[[int, int], None]  # (raw, packed) bytes of this block done so far
 Packer = Callable[[Step], bytes | None]  # packs a block by one method, if that makes it smaller
 
-ZSTD_STEP = 128 << 10  # raw bytes: one of zstd's own blocks; fixed, since it can shape what zstd writes
-PLANES_STEP = 4 << 20  # raw bytes: some milliseconds
-PLAUSIBLE_SIZE, PLAUSIBLE_RATIO = 2 << 20, 16
-MIXTURE_STEP = 16 << 10  # raw bytes: a fraction of a second at the slowest level
-GIVE_UP_STEP = 256 << 10  # raw bytes between two looks at whether the mixture gains anything
-GIVE_UP_SHARE = 0.9975  # packed / raw since the last look, above which a mixture is not gaining
 SURELY_REFERS = 0.5  # with a base / without, of samples of numbers, below which nothing else does better
 SURE = 0.8  # inflated and packed / deflated, below which no method does better on the deflated bytes
-WORTH_KEEPING = 0.005  # of the block, saved so far: above it the rest is coded at any speed
-
 REPEATS = 0.05  # packed / raw by zstd's fastest level, below which content is more repeats than words
-
-SAMPLES = 8
-SAMPLE_SIZE = 4 << 10
-RANDOM_ENTROPY = 7.98  # bits per byte of the samples' histogram; 32 KiB of random bytes have 7.9944 +- 0.0003
-TAIL_ENTROPY = 7.9  # for what follows bytes that the mixture has already failed on
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +172,7 @@ def _candidates(
 
         survey = numeric.Survey(raw)
         if survey.suits(level):
-            found.append((numbers, partial(_pack_planes, raw, survey.kind, survey.phase)))
+            found.append((numbers, partial(coders.pack_planes, raw, survey.kind, survey.phase)))
             if not bases and (survey.is_sure or level not in ZSTD_LEVELS):
                 return found
     elif numbers is not None:
@@ -204,7 +188,7 @@ def _candidates(
             )
             if found:
                 return found
-    if bases or not looks_random(raw):
+    if bases or not sampling.looks_random(raw):
         from nczip import lines
 
         suited = _suited(methods, level, raw, step, bases, on)
@@ -270,7 +254,7 @@ def _for_numbers(
     if not is_sure:
         by_other = sum(
             len(sample)
-            if looks_random(sample)
+            if sampling.looks_random(sample)
             else size(sample, _pack(other, level, sample, bases, CPU, still))
             for sample, *_ in samples
         )
@@ -338,8 +322,8 @@ def _pack(
         return language.pack(method, raw, step, on=on)
     method, base = _resolved(method, bases)
     if method.id == ZSTD:
-        return _pack_zstd(level, raw, step, base)
-    return _pack_mixture(method, raw, step, base)
+        return coders.pack_zstd(level, raw, step, base)
+    return coders.pack_mixture(method, raw, step, base)
 
 
 def _resolved(method: Method, bases: Sequence[Base]) -> tuple[Method, Base | None]:
@@ -387,15 +371,15 @@ def _unpack(
     """What packed bytes stand for, if they are sound."""
     method, base = _resolved(method, bases)
     if method.id == ZSTD:
-        return _unpack_zstd(packed, raw_size, step, base)
+        return coders.unpack_zstd(packed, raw_size, step, base)
     if method.id == PLANES:
-        return _unpack_planes(packed, raw_size, into, step)
+        return coders.unpack_planes(packed, raw_size, into, step)
     if method.id == TENSOR:
         from nczip import tensors
 
         return tensors.unpack(packed, raw_size, step, base)
     if method.id == MIXTURE:
-        return _unpack_mixture(method, packed, raw_size, step, base)
+        return coders.unpack_mixture(method, packed, raw_size, step, base)
     if method.id == LANGUAGE:
         from nczip import language
 
@@ -495,162 +479,3 @@ def caught(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | Corru
         return call(*args, **kwargs)
     except CorruptError as error:
         return error
-
-
-def samples(raw: memoryview, count: int, size: int) -> list[bytes]:
-    """So many pieces of a block, of ``size`` bytes each and evenly spread; or all of it, if it is no more."""
-    if len(raw) <= count * size:
-        return [bytes(raw)]
-    stride = (len(raw) - size) // (count - 1)
-    return [bytes(raw[i * stride : i * stride + size]) for i in range(count)]
-
-
-def looks_random(raw: memoryview, entropy: float = RANDOM_ENTROPY) -> bool:
-    """Whether samples of the bytes show neither repeats nor a preference for some byte values.
-
-    Cheap beside any method: 32 KiB at most are looked at, first by zstd's fastest level.
-    """
-    sample = b"".join(samples(raw, SAMPLES, SAMPLE_SIZE))
-    if len(sample) < SAMPLE_SIZE:  # too short to judge, and quick to try
-        return False
-    import zstandard
-
-    if len(zstandard.ZstdCompressor(level=1).compress(sample)) < len(sample) * 0.99:
-        return False
-    # A sample of n bytes over 256 values shows about 255 / (2 n ln 2) bits less than its source has (Miller,
-    # 1955).
-    bias = 255 / (2 * len(sample) * math.log(2))
-    counts = Counter(sample).values()
-    return bias - sum(n / len(sample) * math.log2(n / len(sample)) for n in counts) >= entropy
-
-
-def _pack_planes(raw: memoryview, kind: int, phase: int, step: Step) -> bytes | None:
-    from nczip import _core
-
-    encoder = _core.PlanesEncoder(raw, kind, phase)
-    done = 0
-    while done < len(raw):
-        done = encoder.advance(PLANES_STEP)
-        step(done, encoder.packed_size)
-    return encoder.finish() if encoder.packed_size < len(raw) else None
-
-
-def _unpack_planes(packed: Content, raw_size: int, into: memoryview | None, step: Step) -> Content:
-    from nczip import _core
-
-    own = _core.Content(min(raw_size, plausible(len(packed)))) if into is None else None
-    raw = memoryview(own) if own is not None else into
-    assert raw is not None
-    try:
-        decoder = _core.PlanesDecoder(packed, raw_size)
-        done = 0
-        while done < raw_size:
-            if len(raw) < min(raw_size, done + _core.PLANES_STEP):
-                own = _core.Content(min(raw_size, 2 * len(raw)))
-                own.put(0, raw[:done])
-                raw = memoryview(own)
-            done = decoder.advance(raw, PLANES_STEP)
-            step(done, len(packed) * done // raw_size)
-    except ValueError as error:
-        raise CorruptError(str(error)) from None
-    return raw if own is None else own.finish()
-
-
-def plausible(packed_size: int) -> int:
-    """Bytes of content that memory may be taken for because so many packed bytes claim it."""
-    return PLAUSIBLE_SIZE + PLAUSIBLE_RATIO * packed_size
-
-
-def _pack_zstd(level: int, raw: memoryview, step: Step, base: Base | None) -> bytes | None:
-    import zstandard
-
-    # The block's header has the size and the checksums, so the zstd frame goes without them and without a
-    # magic.
-    others = {
-        "source_size": len(raw),
-        "format": zstandard.FORMAT_ZSTD1_MAGICLESS,
-        "write_content_size": False,
-        "write_checksum": False,
-        "write_dict_id": False,
-    }
-    if base is None:
-        parameters = zstandard.ZstdCompressionParameters.from_level(ZSTD_LEVELS[level], **others)
-        compressor = zstandard.ZstdCompressor(compression_params=parameters)
-    else:
-        from nczip.base import zstd_parameters
-
-        # What a window as long as the block is behind of stays in reach: the base lies before the block.
-        window = zstd_window(len(raw)).bit_length() - 1
-        parameters = zstd_parameters(level, len(base.content), window_log=window, **others)
-        compressor = zstandard.ZstdCompressor(compression_params=parameters, dict_data=base.dictionary(level))
-    coder = compressor.compressobj(size=len(raw))
-    pieces, size = [], 0
-    for start in range(0, len(raw), ZSTD_STEP):
-        pieces.append(coder.compress(raw[start : start + ZSTD_STEP]))
-        size += len(pieces[-1])
-        if size >= len(raw):
-            return None
-        step(min(start + ZSTD_STEP, len(raw)), size)
-    pieces.append(coder.flush())
-    return b"".join(pieces)
-
-
-def _unpack_zstd(packed: Content, raw_size: int, step: Step, base: Base | None) -> bytes:
-    import zstandard
-
-    # Streaming, because the one-shot call allocates whatever size a frame claims.
-    decoder = zstandard.ZstdDecompressor(
-        dict_data=None if base is None else base.dictionary(),
-        format=zstandard.FORMAT_ZSTD1_MAGICLESS,
-        max_window_size=zstd_window(raw_size),
-    )
-    content = io.BytesIO()  # not a list to join, which would hold everything twice
-    done = 0
-    try:
-        with decoder.stream_reader(packed) as reader:
-            while piece := reader.read(
-                min(PIECE, raw_size + 1 - done)
-            ):  # one more, to see that the frame ends
-                content.write(piece)
-                done += len(piece)
-                step(min(done, raw_size), len(packed) * min(done, raw_size) // max(1, raw_size))
-    except zstandard.ZstdError:
-        raise CorruptError("the packed bytes are not a zstd frame that fits the block") from None
-    return content.getvalue()
-
-
-def _pack_mixture(method: Method, raw: memoryview, step: Step, base: Base | None) -> bytes | None:
-    from nczip import _core, knowledge
-
-    primed = None if base is None else base.primed(method.config, len(raw), step)
-    coder = _core.MixtureEncoder(method.config, raw, knowledge.load(), primed)
-    done = looked_at = packed = 0
-    while done < len(raw):
-        done = coder.advance(MIXTURE_STEP)
-        step(done, coder.packed_size)
-        if done - looked_at < GIVE_UP_STEP or base is not None:  # the base may have what comes
-            continue
-        gains = coder.packed_size - packed < (done - looked_at) * GIVE_UP_SHARE
-        worth_it = done - coder.packed_size > len(raw) * WORTH_KEEPING
-        if not gains and not worth_it and looks_random(raw[done:], TAIL_ENTROPY):
-            return None
-        looked_at, packed = done, coder.packed_size
-    return coder.finish()
-
-
-def _unpack_mixture(method: Method, packed: Content, raw_size: int, step: Step, base: Base | None) -> bytes:
-    from nczip import _core, knowledge
-
-    try:
-        primed = None if base is None else base.primed(method.config, raw_size, step)
-        decoder = _core.MixtureDecoder(method.config, raw_size, packed, knowledge.load(), primed)
-    except ValueError:
-        raise NewerVersionError(NewerVersionError.UNKNOWN_MIXTURE) from None
-    content = io.BytesIO()
-    for start in range(0, raw_size, MIXTURE_STEP):
-        try:
-            content.write(decoder.decode(MIXTURE_STEP))
-        except ValueError as error:
-            raise CorruptError(str(error)) from None
-        step(content.tell(), len(packed) * start // raw_size)
-    return content.getvalue()

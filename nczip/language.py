@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nczip import device, knowledge
-from nczip.blocks import Step, samples
 from nczip.container import Method
 from nczip.device import CPU, Choice
 from nczip.errors import CorruptError, NewerVersionError
+from nczip.sampling import samples
 
 if TYPE_CHECKING:
     from nczip import _core
+    from nczip.blocks import Step
     from nczip.models.ncm import Entries, Model
 
 CONFIG = 4  # bytes of the coder's configuration; those of the model's name follow

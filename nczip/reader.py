@@ -11,7 +11,7 @@ from itertools import chain
 from threading import Semaphore
 from typing import TYPE_CHECKING, BinaryIO
 
-from nczip import archive, blocks, levels
+from nczip import archive, coders, levels
 from nczip import device as devices
 from nczip.archive import BlockStart, Event, FileSource, FrameEnd, FrameStart, Index
 from nczip.base import Base, BaseSources, all_given
@@ -163,7 +163,7 @@ class Reader(io.BufferedIOBase):
             with suppress(NczipError, OSError):  # reading on tells what is wrong
                 left = max(0, self.size - self._position)
         # What the archive claims need not be true.
-        content = _core.Content(left if left <= blocks.plausible(self._source.size or 0) else 0)
+        content = _core.Content(left if left <= coders.plausible(self._source.size or 0) else 0)
         self._target = memoryview(content)
         self._target_start = self._position
         try:

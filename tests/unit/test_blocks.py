@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import zstandard
 
-from nczip import CorruptError, NewerVersionError, blocks, language, levels
+from nczip import CorruptError, NewerVersionError, blocks, coders, language, levels, sampling
 from nczip.blocks import Packed, Step
 from nczip.container import LANGUAGE, MIXTURE, RAW, ZSTD, BlockHead, Method
 from nczip.device import Choice
@@ -127,42 +127,42 @@ def test_in_doubt_a_trial_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestLooksRandom:
     @pytest.mark.parametrize("size", [1 << 12, 1 << 15, 1 << 20])
     def test_noise(self, size: int) -> None:
-        assert blocks.looks_random(memoryview(noise_of(size)))
+        assert sampling.looks_random(memoryview(noise_of(size)))
 
     def test_compressed_bytes(self) -> None:
         digits = b"".join(hashlib.sha256(bytes([i])).hexdigest().encode() for i in range(256))
-        assert blocks.looks_random(memoryview(zlib.compress(digits)))
+        assert sampling.looks_random(memoryview(zlib.compress(digits)))
 
     def test_text(self, text: bytes) -> None:
-        assert not blocks.looks_random(memoryview(text))
+        assert not sampling.looks_random(memoryview(text))
 
     def test_noise_that_repeats(self) -> None:
-        assert not blocks.looks_random(memoryview(noise_of(1 << 14) * 2))
+        assert not sampling.looks_random(memoryview(noise_of(1 << 14) * 2))
 
     def test_noise_without_some_values(self) -> None:
-        assert not blocks.looks_random(memoryview(bytes(b % 250 for b in noise_of(1 << 16))))
+        assert not sampling.looks_random(memoryview(bytes(b % 250 for b in noise_of(1 << 16))))
 
     def test_noise_in_part_of_a_block(self, text: bytes) -> None:
-        assert not blocks.looks_random(memoryview(noise_of(1 << 18) + text * 16))
+        assert not sampling.looks_random(memoryview(noise_of(1 << 18) + text * 16))
 
     def test_noise_is_not_given_to_the_mixture(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def never(*_: object) -> None:
             raise AssertionError("the mixture was started")
 
-        monkeypatch.setattr(blocks, "_pack_mixture", never)
-        monkeypatch.setattr(blocks, "_pack_zstd", never)
+        monkeypatch.setattr(coders, "pack_mixture", never)
+        monkeypatch.setattr(coders, "pack_zstd", never)
         monkeypatch.setattr(language, "pack", never)
         for level in levels.LEVELS:
             assert pack(level, noise_of(MIB)).method.id == RAW
 
     def test_the_mixture_gives_up_on_what_the_samples_hid(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # Zeros where the first look samples make the block seem worth it; the rest is noise.
-        raw = bytes(blocks.SAMPLE_SIZE) + noise_of(MIB)
-        assert not blocks.looks_random(memoryview(raw))
+        raw = bytes(sampling.SAMPLE_SIZE) + noise_of(MIB)
+        assert not sampling.looks_random(memoryview(raw))
         seen = []
         packed = pack(5, raw, lambda raw, _packed: seen.append(raw))
         assert packed.method.id == RAW
-        assert 0 < len(seen) - 1 <= 3 * blocks.GIVE_UP_STEP // blocks.MIXTURE_STEP
+        assert 0 < len(seen) - 1 <= 3 * coders.GIVE_UP_STEP // coders.MIXTURE_STEP
 
 
 class TestUnpackDamaged:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numbers_made import ARRAYS, integers, weights
 
-from nczip import _core, blocks, levels
+from nczip import _core, blocks, coders, levels
 from nczip.container import MIXTURE, PLANES, ZSTD, Method
 
 TEXT = Path(pydoc_data.topics.__file__).read_bytes()[: 1 << 17]
@@ -63,7 +63,7 @@ def test_text_is_not_even_tried(level: int, monkeypatch: pytest.MonkeyPatch) -> 
     def never(*_: object) -> None:
         raise AssertionError("planes were tried")
 
-    monkeypatch.setattr(blocks, "_pack_planes", never)
+    monkeypatch.setattr(coders, "pack_planes", never)
     assert pack(level, TEXT[: 1 << 15]).method == levels.default_method(level)
 
 
