@@ -140,11 +140,7 @@ def _pack_inflated(
     made, deflated = found
     content = memoryview(made.content)
     methods = [one for one in methods if len(content) <= inflating.most_inflated(len(raw), one)]
-
-    def scaled(done: int, packed: int) -> None:
-        step(len(raw) * done // len(content), packed)
-
-    method, packed = _pack_best(methods, level, content, None, scaled, (), on)
+    method, packed = _pack_best(methods, level, content, None, _scaled(step, len(content), len(raw)), (), on)
     if packed is None:
         return method, None, False
     data = made.join(packed)
@@ -212,12 +208,8 @@ def _pack_unwrapped(
     method: Method, level: int, text: Unwrapped, raw_size: int, on: Choice, step: Step
 ) -> bytes | None:
     """Text without its line ends through a method, and what brings these back."""
-    size = len(text.text)
-
-    def scaled(done: int, packed: int) -> None:
-        step(raw_size * done // size, packed)
-
-    packed = _pack(method, level, memoryview(text.text), (), on, scaled)
+    view = memoryview(text.text)
+    packed = _pack(method, level, view, (), on, _scaled(step, len(view), raw_size))
     return None if packed is None else text.join(packed)
 
 
@@ -235,8 +227,7 @@ def _for_numbers(
     """The method for numbers, by itself or with a base, if it makes samples smaller than the other one."""
     from nczip import tensors
 
-    def still(raw: int, packed: int) -> None:
-        step(0, 0)
+    still = _still(step)
 
     def size(sample: memoryview, packed: bytes | None) -> int:
         return len(sample) if packed is None else len(packed)
@@ -266,6 +257,16 @@ def _for_numbers(
 def _part(step: Step, part: int, parts: int, size: int) -> Step:
     """Reports of one of several passes over a block, as those of one pass."""
     return step if parts == 1 else lambda raw, packed: step((part * size + raw) // parts, packed)
+
+
+def _scaled(step: Step, size: int, raw_size: int) -> Step:
+    """Reports of a pass over ``size`` bytes that a block was made into, as those of one over the block."""
+    return lambda done, packed: step(raw_size * done // max(1, size), packed)
+
+
+def _still(step: Step) -> Step:
+    """Reports of a trial, of which nothing is kept: they only say that work goes on."""
+    return lambda _raw, _packed: step(0, 0)
 
 
 def stored(raw: Buffer) -> Packed:
@@ -301,8 +302,7 @@ def _suited(
     middle = (len(raw) - language.TRIAL) // 2
     trial = raw[middle : middle + language.TRIAL]
     by_model, by_mixture = (
-        len(_pack(method, level, trial, bases, on, lambda _raw, _packed: step(0, 0)) or trial)
-        for method in methods
+        len(_pack(method, level, trial, bases, on, _still(step)) or trial) for method in methods
     )
     return methods[:1] if by_model < by_mixture * language.WORTH else methods[1:]
 
@@ -405,11 +405,7 @@ def _unpack_inflated(inner: Method, packed: Content, raw_size: int, step: Step) 
     from nczip import inflating
 
     parts, inner_packed, size = inflating.part(packed, inflating.most_inflated(raw_size, inner))
-
-    def scaled(done: int, packed: int) -> None:
-        step(raw_size * done // max(1, size), packed)
-
-    content = _unpack(inner, inner_packed, size, None, scaled)
+    content = _unpack(inner, inner_packed, size, None, _scaled(step, size, raw_size))
     if len(content) != size:
         raise CorruptError("its inflated content has another size than it claims")
     made = replace(parts, content=bytes(content))
