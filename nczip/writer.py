@@ -246,13 +246,15 @@ class Writer(io.BufferedIOBase):
         self.packed_size += len(data)
 
 
+def _packed(plan: levels.Plan, raw: bytearray | memoryview, block: Block, step: Step) -> blocks.Packed:
+    with plan.on.computing():
+        return blocks.pack(plan.methods, plan.level, raw, step, block.hint, plan.bases, plan.on, block.place)
+
+
 def _pack_block(
     plan: levels.Plan, raw: bytearray | memoryview, block: Block, step: Step
 ) -> tuple[bytes, blocks.Packed]:
-    with plan.on.computing():
-        packed = blocks.pack(
-            plan.methods, plan.level, raw, step, block.hint, plan.bases, plan.on, block.place
-        )
+    packed = _packed(plan, raw, block, step)
     position = (*plan.methods, container.Method(container.RAW)).index(packed.method)
     return container.block_head(position, packed.raw_size, packed.data, packed.content_hash), packed
 
@@ -260,10 +262,7 @@ def _pack_block(
 def _pack_solo(
     plan: levels.Plan, raw: bytearray | memoryview, block: Block, step: Step
 ) -> tuple[bytes, blocks.Packed]:
-    with plan.on.computing():
-        packed = blocks.pack(
-            plan.methods, plan.level, raw, step, block.hint, plan.bases, plan.on, block.place
-        )
+    packed = _packed(plan, raw, block, step)
     form = plan.solo_form(packed.method)
     name = container.solo_name(form, packed.method, plan.level_of(packed.method))
     if len(name) + len(packed.data) > packed.raw_size:  # the method's name made it no gain
