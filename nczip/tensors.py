@@ -30,7 +30,8 @@ LONGEST_ROW = 1 << 20  # elements
 STEP = 256 << 10  # raw bytes: some hundredths of a second
 OFFSET = 8  # bytes that packed bytes begin with, where there is a reference
 LEAST = 4 << 10  # bytes of a block, below which there is little to learn from
-SAMPLES = 3  # from a block's beginning, middle and end
+SAMPLES = 2, 5  # evenly spread; not the beginning, where tokens that no text has are all alike
+SAMPLE_EVERY = 512 << 10  # bytes: another sample
 SAMPLE = 16 << 10  # bytes
 
 
@@ -109,10 +110,11 @@ def samples(
     raw: memoryview, elements: Elements, reference: Reference | None = None
 ) -> Iterator[tuple[memoryview, Elements, Reference | None]]:
     """Parts of a block, all of it if it is short, to compare methods by; what each has and is coded by."""
-    count = SAMPLES if len(raw) > SAMPLES * SAMPLE else 1
+    fewest, most = SAMPLES
+    count = min(most, fewest + len(raw) // SAMPLE_EVERY) if len(raw) > fewest * SAMPLE else 1
     size = SAMPLE if count > 1 else len(raw)
     for i in range(count):
-        begin = (len(raw) - size) * i // max(1, count - 1)
+        begin = (len(raw) - size) * (2 * i + 1) // (2 * count)
         consists = replace(elements, phase=(elements.phase - begin) % UNITS[elements.kind])
         part = None
         if reference is not None:

@@ -19,6 +19,7 @@
 #include "quant_differences.hpp"
 #include "quant_scales.hpp"
 #include "quants.hpp"
+#include "row_predictor.hpp"
 #include "tensor_differences.hpp"
 #include "tensor_scales.hpp"
 
@@ -35,7 +36,8 @@ class FloatModel final : public TensorModel {
         mantissa_bits_(kFloatLayouts[kind].mantissa_bits),
         head_bits_(std::min(mantissa_bits_, 4)),
         wide_(exponent_bits_ > 8),
-        scales_(row, units) {
+        scales_(row, units),
+        predictor_(row, units) {
     for (int rest = mantissa_bits_ - head_bits_; rest > 0; rest = tails_.back().shift)
       tails_.push_back({std::min(rest, 8), rest - std::min(rest, 8), 0});
     Histogram high(8), exponent(256), sign(2), head(size_t{1} << head_bits_);
@@ -49,9 +51,9 @@ class FloatModel final : public TensorModel {
       }
     }
     if (wide_) high_.begin(coder, 3, {8, 8}, high);
-    exponent_.begin(coder, std::min(exponent_bits_, 8), {2048, 1024, 1024, 264, 256, 512, 512}, exponent);
-    head_.begin(coder, head_bits_, {64, 256, 64, 17 * 17}, head);
-    sign_.begin(coder, 1, {16, 128, 64}, sign);
+    exponent_.begin(coder, std::min(exponent_bits_, 8), {2048, 1024, 1024, 264, 256, 512, 512, 512 * kLeanings}, exponent);
+    head_.begin(coder, head_bits_, {64, 256, 64, 17 * 17, 64 * kLeanings}, head);
+    sign_.begin(coder, 1, {16, 128, 64, 64}, sign);
     tail_fields_.resize(tails_.size());
     for (size_t t = 0; t < tails_.size(); ++t) tail_fields_[t].begin(coder, tails_[t].bits, {256, 256, 256}, tails[t], true);
   }
@@ -73,6 +75,7 @@ class FloatModel final : public TensorModel {
   };
   // So far are the exponents of binary64 turned that those of numbers around one, 1023, have the same upper three bits.
   static constexpr uint32_t kWideTurn = 1152;
+  static constexpr uint32_t kLeanings = 20;  // how far from zero a prediction is, beside the deviation from it
 
   uint64_t load(const uint8_t* bytes) const {
     uint64_t value = 0;
@@ -97,6 +100,11 @@ class FloatModel final : public TensorModel {
     const int near = static_cast<int>(within(scales_.near(), 0, 4095));
     const auto beside = [&](int level) { return within((level - expected + 64) >> 4, 0, 7); };  // in octaves
 
+    const int predicted = predictor_.predicted(), deviation = predictor_.deviation();
+    const int away = predicted < 0 ? -predicted : predicted;
+    const uint32_t leaning = within(away * 96 / deviation, 0, kLeanings - 1);
+    const int around = std::clamp(expected + predictor_.narrower(), 0, 4095);
+
     uint32_t high = 0;
     if (wide_) high = high_.code(coder_, {last_high_, high_before_}, exponent_of(value) >> 8);
     const uint32_t exponent = exponent_.code(
@@ -104,7 +112,8 @@ class FloatModel final : public TensorModel {
         {static_cast<uint32_t>(expected) >> 1, static_cast<uint32_t>(of_column) >> 2, static_cast<uint32_t>(near) >> 2,
          high ? 256 + high : static_cast<uint32_t>(left_) >> 4, uint32_t{column.above} >> 4,
          within((scales_.of_row() >> 2) + 8, 0, 15) << 5 | within(((of_column - near) >> 2) + 16, 0, 31),
-         beside(left_) << 6 | beside(left_of_left_) << 3 | beside(column.above)},
+         beside(left_) << 6 | beside(left_of_left_) << 3 | beside(column.above),
+         (static_cast<uint32_t>(around) >> 3) * kLeanings + leaning},
         exponent_of(value) & 255);
 
     const int octave = static_cast<int>(exponent) << 4;
@@ -112,15 +121,21 @@ class FloatModel final : public TensorModel {
     const uint32_t like_left = left_ >> 4 == static_cast<int>(exponent) ? 1 + left_head_ : 0;
     const uint32_t like_above = column.above >> 4 == static_cast<int>(exponent) ? 1u + column.mantissa : 0;
     const uint32_t head =
-        head_.code(coder_, {place(expected), exponent, place(of_column), like_left * 17 + like_above}, head_of(value));
+        head_.code(coder_,
+                   {place(expected), exponent, place(of_column), like_left * 17 + like_above,
+                    place(around) * kLeanings + leaning},
+                   head_of(value));
 
     const int level = octave | static_cast<int>(head) << (4 - head_bits_);
+    const int size = relative_size(level, expected);
+    const int odds = std::min((size * away << 11) / (deviation * deviation), 31);  // for the prediction's sign
     const auto nearness = [&](int other) { return within((other - level + 32) >> 3, 0, 7); };
     const uint32_t negative = sign_.code(
         coder_,
         {(signs_ & 7) << 1 | column.negative,
          within((column.sign >> 8) + 8, 0, 15) << 3 | within((level - expected + 64) >> 3, 0, 7),
-         nearness(left_) << 3 | nearness(column.above)},
+         nearness(left_) << 3 | nearness(column.above),
+         static_cast<uint32_t>(32 + (predicted < 0 ? -odds : odds))},
         static_cast<uint32_t>(value >> (mantissa_bits_ + exponent_bits_)));
 
     const uint32_t turned = high << 8 | exponent;
@@ -134,6 +149,7 @@ class FloatModel final : public TensorModel {
 
     scales_.column().mantissa = static_cast<uint8_t>(head);
     scales_.update(level, negative);
+    predictor_.update(negative ? -size : size);
     signs_ = signs_ << 1 | negative;
     left_of_left_ = left_, left_ = level, left_head_ = head;
     high_before_ = last_high_, last_high_ = high;
@@ -145,10 +161,11 @@ class FloatModel final : public TensorModel {
   int exponent_bits_, mantissa_bits_, head_bits_;
   bool wide_;  // exponents are two fields
   Scales scales_;
+  RowPredictor predictor_;
   Field<2> high_;
-  Field<7> exponent_;
-  Field<4> head_;  // the mantissa's first bits
-  Field<3> sign_;
+  Field<8> exponent_;
+  Field<5> head_;  // the mantissa's first bits
+  Field<4> sign_;
   std::vector<Tail> tails_;
   std::vector<Field<3>> tail_fields_;
   int left_ = 0, left_of_left_ = 0;
@@ -163,6 +180,7 @@ class QuantModel final : public TensorModel {
         kind_(kind),
         layout_(kQuantLayouts[static_cast<size_t>(kind)]),
         scales_(row, units * layout_.weights),
+        predictor_(row, units * layout_.weights),
         of_blocks_(coder, kind, std::max<size_t>(1, std::min(row / layout_.weights, units)), layout_.steps) {
     Histogram weight(size_t{1} << layout_.bits);
     if constexpr (Coder::kEncodes) {
@@ -174,7 +192,7 @@ class QuantModel final : public TensorModel {
     }
     of_blocks_.begin();
     const uint32_t zeros = layout_.offset ? 64 : 1, few_zeros = layout_.offset ? 16 : 1;
-    weight_.begin(coder, layout_.bits, {zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024}, weight);
+    weight_.begin(coder, layout_.bits, {zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024, 2048}, weight);
   }
 
   void code(uint8_t* bytes, size_t units) override {
@@ -194,6 +212,7 @@ class QuantModel final : public TensorModel {
     const int bits = layout_.bits;
     const QuantScale of_part = quant_scale(kind_, block, layout_.parts ? begin / count : 0);
     const int zero = of_part.zero, base = of_part.base;
+    const bool is_turned = block.scale >> 15 != 0;
     const uint32_t place = layout_.offset ? within(zero >> (bits - 4), 0, 63) : 0;
     const uint32_t highest = (1u << bits) - 1;
     uint32_t ends = 0;  // whether the lowest and the highest integer have come
@@ -201,15 +220,18 @@ class QuantModel final : public TensorModel {
     for (size_t j = 0; j < count; ++j) {
       const Scales::Column& column = scales_.column();
       const auto finely = [&](int level) { return within((level - base - 16) >> 2, 0, 31); };
-      const uint32_t expected = finely(scales_.expected()), of_column = finely(scales_.of_column());
+      const int level = scales_.expected();
+      const uint32_t expected = finely(level), of_column = finely(scales_.of_column());
       const uint32_t so_far =
           j ? within((level_of(uint64_t{sum} * 16 / j) - 40) >> 2, 0, 31) : 31;
+      const uint32_t predicted = within((quarters(level - base, is_turned) + zero) >> std::max(bits - 4, 0), 0, 63);
       const auto position = static_cast<uint32_t>(j * 32 / count);
       const uint32_t q = weight_.code(
           coder_,
           {place << 5 | expected, place << 5 | so_far, (place >> 2) << 7 | position << 2 | ends,
            (place >> 2) << 8 | (left_weight_ >> (bits - 4)) << 4 | left_of_left_weight_ >> (bits - 4),
-           within((column.sign >> 7) + 16, 0, 31) << 5 | of_column, so_far << 5 | expected},
+           within((column.sign >> 7) + 16, 0, 31) << 5 | of_column, so_far << 5 | expected,
+           predicted << 5 | finely(level + predictor_.narrower())},
           block.q[begin + j]);
       block.q[begin + j] = static_cast<uint8_t>(q);
       ends |= (q <= lowest_) << 1 | (q == highest);
@@ -217,16 +239,27 @@ class QuantModel final : public TensorModel {
       const auto size = static_cast<uint32_t>(from_zero < 0 ? -from_zero : from_zero);
       sum += size;
       left_of_left_weight_ = left_weight_, left_weight_ = q;
-      scales_.update(base + level_of(size), (from_zero < 0) != (block.scale >> 15 != 0));
+      const bool negative = (from_zero < 0) != is_turned;
+      const int relative = size ? relative_size(base + level_of(size), level) : 0;
+      scales_.update(base + level_of(size), negative);
+      predictor_.update(negative ? -relative : relative);
     }
+  }
+
+  // How far from zero the predicted value is, in quarters, if the one expected is so many sixteenths of octaves off one.
+  int quarters(int sixteenths, bool is_turned) const {
+    const int octaves = std::clamp(sixteenths, 0, 175), predicted = predictor_.predicted();
+    const int64_t expected = int64_t{16 + (octaves & 15)} << (octaves >> 4);  // in sixteenths of quarters
+    return static_cast<int>((expected * (is_turned ? -predicted : predicted)) >> 9);
   }
 
   Coder& coder_;
   Quant kind_;
   QuantLayout layout_;
   Scales scales_;
+  RowPredictor predictor_;
   QuantScales<Coder> of_blocks_;
-  Field<6> weight_;
+  Field<7> weight_;
   uint32_t lowest_ = kind_ == Quant::kQ8_0 ? 1 : 0;  // Q8_0 is symmetric: its makers never write -128
   uint32_t left_weight_ = 0, left_of_left_weight_ = 0;
 };
@@ -416,8 +449,8 @@ class TensorBlock {
 
 // Bytes that either direction takes beside content and packed bytes, at most.
 inline size_t tensor_memory(size_t raw_size) {
-  // Fields take the most where blocks of Q4_K use every byte as a scale of a part; a column takes 20 bytes.
-  return (size_t{13} << 20) + std::min(raw_size, kMostRow) * 20;
+  // Fields take the most where binary64 has every exponent and tails that are no noise; a column takes 20 bytes.
+  return (size_t{22} << 20) + std::min(raw_size, kMostRow) * 20 + RowPredictor::memory(raw_size / 16);
 }
 
 }  // namespace ncz::inline NCZ_ISA

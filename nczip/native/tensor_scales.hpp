@@ -81,7 +81,7 @@ class Scales {
   }
 
  private:
-  static constexpr size_t kMostRows = 40, kMostInRow = 200, kRowInertia = 11, kNear = 23;
+  static constexpr size_t kMostRows = 200, kMostInRow = 200, kRowInertia = 11, kNear = 23;
 
   // 2^octaves - 1, in units of 1/256, for sizes within four octaves: the factors are where its average is zero, which makes
   // them averages of sizes and not of logarithms.

@@ -8,10 +8,12 @@ from __future__ import annotations
 from nczip.reference.field_coder import Coder, Decoder, Encoder, Field
 from nczip.reference.quant_differences import QuantDifferenceModel
 from nczip.reference.quants import Q8_0, QUANTS, Block, QuantScales, put_together, quant_scale, taken_apart
+from nczip.reference.row_predictor import RowPredictor, relative_size
 from nczip.reference.tensor_differences import DifferenceModel
 from nczip.reference.tensor_scales import FLOATS, Scales, clip, level_of
 
 HEAD = 6  # bytes before the coded stream
+LEANINGS = 20
 
 
 def unit_bytes(kind: int) -> int:
@@ -29,6 +31,7 @@ class FloatModel:
         self.head_bits = min(self.mantissa_bits, 4)
         self.wide = self.exponent_bits > 8
         self.scales = Scales(row, count)
+        self.predictor = RowPredictor(row, count)
         self.tails: list[tuple[int, int]] = []  # bits, shift
         rest = self.mantissa_bits - self.head_bits
         while rest > 0:
@@ -42,10 +45,13 @@ class FloatModel:
         if self.wide:
             self.high = Field(coder, 3, (8, 8), high)
         self.exponent = Field(
-            coder, min(self.exponent_bits, 8), (2048, 1024, 1024, 264, 256, 512, 512), exponent
+            coder,
+            min(self.exponent_bits, 8),
+            (2048, 1024, 1024, 264, 256, 512, 512, 512 * LEANINGS),
+            exponent,
         )
-        self.head = Field(coder, self.head_bits, (64, 256, 64, 289), head)
-        self.sign = Field(coder, 1, (16, 128, 64), sign)
+        self.head = Field(coder, self.head_bits, (64, 256, 64, 289, 64 * LEANINGS), head)
+        self.sign = Field(coder, 1, (16, 128, 64, 64), sign)
         self.tail_fields = [
             Field(coder, bits, (256, 256, 256), histogram, or_noise=True)
             for (bits, _), histogram in zip(self.tails, tails, strict=True)
@@ -75,6 +81,10 @@ class FloatModel:
             clip(level, 0, 4095) for level in (scales.expected, scales.of_column, scales.near)
         )
 
+        predicted, deviation = self.predictor.predicted, self.predictor.deviation
+        leaning = min(abs(predicted) * 96 // deviation, LEANINGS - 1)
+        around = clip(expected + self.predictor.narrower, 0, 4095)
+
         def beside(level: int) -> int:
             return clip((level - expected + 64) >> 4, 0, 7)
 
@@ -90,6 +100,7 @@ class FloatModel:
                 clip((scales.row_factor >> 8 >> 2) + 8, 0, 15) << 5
                 | clip(((of_column - near) >> 2) + 16, 0, 31),
                 beside(self.left) << 6 | beside(self.left_of_left) << 3 | beside(column.above),
+                (around >> 3) * LEANINGS + leaning,
             ),
             low,
         )
@@ -104,11 +115,14 @@ class FloatModel:
                 exponent,
                 clip((octave - of_column + 128) >> 2, 0, 63),
                 like_left * 17 + like_above,
+                clip((octave - around + 128) >> 2, 0, 63) * LEANINGS + leaning,
             ),
             head,
         )
 
         level = octave | head << (4 - self.head_bits)
+        size = relative_size(level, expected)
+        odds = min((size * abs(predicted) << 11) // deviation**2, 31)
         nearness = [clip((other - level + 32) >> 3, 0, 7) for other in (self.left, column.above)]
         negative = self.sign.code(
             coder,
@@ -116,6 +130,7 @@ class FloatModel:
                 (self.signs & 7) << 1 | column.negative,
                 clip((column.sign >> 8) + 8, 0, 15) << 3 | clip((level - expected + 64) >> 3, 0, 7),
                 nearness[0] << 3 | nearness[1],
+                32 + (-odds if predicted < 0 else odds),
             ),
             negative,
         )
@@ -133,6 +148,7 @@ class FloatModel:
 
         column.mantissa = head
         scales.update(level, negative == 1)
+        self.predictor.update(-size if negative else size)
         self.signs = self.signs << 1 & 7 | negative
         self.left_of_left, self.left, self.left_head = self.left, level, head
         self.high_before, self.last_high = self.last_high, high
@@ -154,6 +170,7 @@ class QuantModel:
         self.coder, self.kind, self.layout = coder, kind, QUANTS[kind]
         layout = self.layout
         self.scales = Scales(row, count * layout.weights)
+        self.predictor = RowPredictor(row, count * layout.weights)
         blocks = [taken_apart(kind, unit) for unit in units]
         rows = max(1, min(row // layout.weights, count))
         self.of_blocks = QuantScales(coder, kind, rows, layout.steps, blocks)
@@ -162,7 +179,7 @@ class QuantModel:
             for q in block.q[: layout.weights]:
                 weights[q] += 1
         zeros, few_zeros = (64, 16) if layout.offset else (1, 1)
-        values = zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024
+        values = zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024, 2048
         self.weight = Field(coder, layout.bits, values, weights)
         self.left_weight = self.left_of_left_weight = 0
 
@@ -179,12 +196,18 @@ class QuantModel:
         bits = layout.bits
         zero, base, _ = quant_scale(self.kind, block, begin // count if layout.parts else 0)
         place = clip(zero >> (bits - 4), 0, 63) if layout.offset else 0
+        is_turned = block.scale >> 15 == 1
         lowest, highest = int(self.kind == Q8_0), (1 << bits) - 1
         ends = total = 0
         for j in range(count):
-            expected, of_column = (
-                clip((level - base - 16) >> 2, 0, 31) for level in (scales.expected, scales.of_column)
+            scale = scales.expected
+            expected, of_column, around = (
+                clip((level - base - 16) >> 2, 0, 31)
+                for level in (scale, scales.of_column, scale + self.predictor.narrower)
             )
+            octaves = clip(scale - base, 0, 175)
+            off = (16 + octaves % 16 << octaves // 16) * self.predictor.predicted
+            predicted = ((-off if is_turned else off) >> 9) + zero
             so_far = clip((level_of(total * 16 // j) - 40) >> 2, 0, 31) if j else 31
             q = self.weight.code(
                 self.coder,
@@ -197,6 +220,7 @@ class QuantModel:
                     | self.left_of_left_weight >> (bits - 4),
                     clip((scales.column.sign >> 7) + 16, 0, 31) << 5 | of_column,
                     so_far << 5 | expected,
+                    clip(predicted >> max(bits - 4, 0), 0, 63) << 5 | around,
                 ),
                 block.q[begin + j],
             )
@@ -205,7 +229,11 @@ class QuantModel:
             from_zero = 4 * q - zero
             total += abs(from_zero)
             self.left_of_left_weight, self.left_weight = self.left_weight, q
-            scales.update(base + level_of(abs(from_zero)), (from_zero < 0) != (block.scale >> 15 == 1))
+            level = base + level_of(abs(from_zero))
+            negative = (from_zero < 0) != is_turned
+            relative = relative_size(level, scale) if from_zero else 0
+            scales.update(level, negative)
+            self.predictor.update(-relative if negative else relative)
 
 
 # ---- blocks

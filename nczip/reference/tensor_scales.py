@@ -64,7 +64,7 @@ class Scales:
         if self.rows == self.in_row == 0:  # the first value of all
             column.level = self.near_level = level << 8
         by = _excess(level - self.expected)
-        column.level += _change(by, min(self.rows, 40) + 1)
+        column.level += _change(by, min(self.rows, 200) + 1)
         self.row_factor += _change(by, min(self.in_row, 200) + 11)
         self.near_level += _change(_excess(level - self.near), 23)
         column.above = level

@@ -108,6 +108,28 @@ def _tuned(kind: int) -> tuple[bytes, bytes]:
     return bytes(content), by
 
 
+def _channels(rows: int, columns: int) -> list[int]:
+    """Rows of numbers that can be told from those before them."""
+    state = noise(8 * rows * columns)
+    values: list[int] = []
+    for i in range(rows * columns):
+        before = values[-1] if i % columns else 0
+        values.append(sum(state[8 * i : 8 * i + 8]) - 1020 + before * 3 // 4)
+    return values
+
+
+def _q8_0(values: list[int]) -> bytes:
+    """Blocks of 32, all with a scale of 2^-6."""
+    q = [min(max(value // 16, -127), 127) & 255 for value in values]
+    return b"".join(b"\0\x24" + bytes(q[start : start + 32]) for start in range(0, len(q), 32))
+
+
+CHANNELS = {  # by kind: content, elements of a row
+    "BF16": (b"".join(struct.pack("<f", value / 4096)[2:] for value in _channels(90, 24)), 24),
+    "Q8_0": (_q8_0(_channels(70, 64)), 64),
+}
+
+
 CONTENTS: dict[str, bytes] = {
     "empty": b"",
     "byte": b"n",
@@ -120,6 +142,7 @@ CONTENTS: dict[str, bytes] = {
     "weights": prose(301) + weights(4000),
     "tensors": b"".join(_like(kind) for kind in range(len(tensors.KINDS))),
     "tuned": b"".join(_tuned(kind)[0] for kind in range(len(tensors.KINDS))),
+    "channels": b"".join(content for content, _ in CHANNELS.values()),
     "records": prose(2001) + weights(4500) + bytes(3000) + noise(1000),
     # One in chunks, one as it is, and one that is cut off.
     "streams": chunk(LEVEL_9[:500]) + chunk(LEVEL_9[500:]) + b"\r\n" + LEVEL_6 + noise(50) + LEVEL_9[:-100],
@@ -162,12 +185,9 @@ def _smallest_tables(level: int) -> bytes:
     return sink.getvalue()
 
 
-def _tensor(kind: int) -> bytes:
+def _tensor(raw: bytes, kind: int, phase: int, row: int) -> bytes:
     """A frame whose only block went by method 5, though that may not be the smallest."""
-    raw = _like(kind)
-    packed = tensors.pack(
-        memoryview(raw), tensors.Elements(kind, 3 % tensors.UNITS[kind], 256), lambda *_: None
-    )
+    packed = tensors.pack(memoryview(raw), tensors.Elements(kind, phase, row), lambda *_: None)
     assert packed is not None
     name = container.solo_name(container.NAMED_FORM, Method(TENSOR))
     head = container.solo_frame(container.NAMED_FORM, len(raw), packed, blocks.content_hash(raw), name)
@@ -234,7 +254,18 @@ VECTORS: dict[str, tuple[str, Callable[[], bytes]]] = {  # name: content, how to
     "weights-4": ("weights", lambda: nczip.compress(CONTENTS["weights"], 4)),
     "weights-5": ("weights", lambda: nczip.compress(CONTENTS["weights"], 5)),
     # Every kind of number that tensors know, each a frame: what samples would not choose as well.
-    "tensors": ("tensors", lambda: b"".join(_tensor(kind) for kind in range(len(tensors.KINDS)))),
+    "tensors": (
+        "tensors",
+        lambda: b"".join(
+            _tensor(_like(kind), kind, 3 % tensors.UNITS[kind], 256) for kind in range(len(tensors.KINDS))
+        ),
+    ),
+    "channels": (
+        "channels",
+        lambda: b"".join(
+            _tensor(content, tensors.KINDS.index(kind), 0, row) for kind, (content, row) in CHANNELS.items()
+        ),
+    ),
     "tuned": ("tuned", lambda: b"".join(_by_reference(kind) for kind in range(len(tensors.KINDS)))),
     "records-1": ("records", lambda: nczip.compress(CONTENTS["records"], 1, block_size=5000)),
     # With a base: a record, and blocks of 512 bytes of a newer version.

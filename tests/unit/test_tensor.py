@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import pytest
-from numbers_made import ARRAYS, weights
+from numbers_made import ARRAYS, bf16, e4m3, weights
 
 from nczip import _core, blocks, inspection, levels, tensors
 from nczip.container import MIXTURE, TENSOR
@@ -90,6 +90,60 @@ def test_same_as_the_reference(kind: int) -> None:
         assert unpacked(made, len(raw)) == raw
         if len(raw) <= 1000:
             assert reference.unpack(made, len(raw)) == raw
+
+
+def channels(rows: int, columns: int, like: float = 0.75) -> np.ndarray:
+    """Values in bfloat16 that are like those before them in their rows."""
+    values = weights(rows * columns).reshape(rows, columns)
+    for column in range(1, columns):
+        values[:, column] += values[:, column - 1] * np.float32(like)
+    return bf16(values)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "like"),
+    [
+        pytest.param(31, 5, 1.0, id="too few rows"),
+        pytest.param(129, 2, 0.75, id="two columns"),
+        pytest.param(150, 17, 0.75, id="factored again and again"),
+        pytest.param(100, 9, 1000.0, id="columns that are others' multiples"),
+        pytest.param(34, 515, 1.0, id="two groups of columns"),
+    ],
+)
+def test_predicted_from_the_row(rows: int, columns: int, like: float) -> None:
+    raw = channels(rows, columns, like).tobytes()
+    made = packed(raw, 0, 0, columns)
+    assert made == reference.pack(raw, 0, 0, columns)
+    assert unpacked(made, len(raw), step=100) == raw
+
+
+@pytest.mark.parametrize("kind", ["F8_E4M3", "F64", "Q8_0", "Q4_1", "Q5_K", "Q6_K"])
+def test_predicted_whatever_the_kind(kind: str) -> None:
+    number = tensors.KINDS.index(kind)
+    raw = of_kind(number)
+    elements = len(raw) // tensors.UNITS[number] * (quants.QUANTS[number].weights if kind[0] == "Q" else 1)
+    row = elements // 40
+    made = packed(raw, number, 0, row)
+    assert made == reference.pack(raw, number, 0, row)
+    assert unpacked(made, len(raw)) == raw
+
+
+def test_what_the_row_predicts_is_less() -> None:
+    raw = channels(4000, 64).tobytes()
+    shuffled = np.random.default_rng(1).permuted(channels(4000, 64), axis=0).tobytes()
+    assert len(packed(raw, 0, 0, 64)) < 0.96 * len(packed(shuffled, 0, 0, 64))
+
+
+def test_more_rows_than_moments_have_room_for() -> None:
+    raw = e4m3(weights(66_000) * 8).tobytes()
+    made = packed(raw, 4, 0, 2)
+    assert made == reference.pack(raw, 4, 0, 2)
+    assert unpacked(made, len(raw)) == raw
+
+
+def test_more_columns_than_are_predicted() -> None:
+    raw = channels(33, 8200).tobytes()
+    assert unpacked(packed(raw, 0, 0, 8200), len(raw)) == raw
 
 
 def test_tables_are_those_of_the_functions() -> None:
@@ -225,10 +279,12 @@ def test_noise_is_given_up() -> None:
 
 def test_no_table_has_more_than_memory_says() -> None:
     """The most contexts, each of the most questions, of all fields together."""
-    weight = 4 * (64 * 32 * 2 + 16 * 128 + 16 * 256 + 2 * 1024) * 31
+    weight = 4 * (64 * 32 * 2 + 16 * 128 + 16 * 256 + 2 * 1024 + 64 * 32) * 31
     parts = 4 * (255 * (256 + 256 + 4096 + 1024) + 63 * (512 + 4096 + 64 + 4096))
     scales = 4 * 255 * (3 * 256 + 2 * 256) * 2
     assert weight + parts + scales < tensors.memory(0)
-    exponent = 4 * 255 * (2048 + 1024 + 1024 + 264 + 256 + 512 + 512)
+    exponent = 4 * 255 * (2048 + 1024 + 1024 + 264 + 256 + 512 + 512 + 512 * 20)
     tails = 6 * 4 * 255 * 3 * 256
     assert exponent + tails < tensors.memory(0)
+    predictor = 16 * 512 * 512 * (4 + 2) + 512 * 512 * 4  # of 8192 columns in groups, and what one is factored in
+    assert exponent + tails + predictor < tensors.memory(8192 * 32)
