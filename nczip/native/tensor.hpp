@@ -51,7 +51,7 @@ class FloatModel final : public TensorModel {
       }
     }
     if (wide_) high_.begin(coder, 3, {8, 8}, high);
-    exponent_.begin(coder, std::min(exponent_bits_, 8), {2048, 1024, 1024, 264, 256, 512, 512, 512 * kLeanings}, exponent);
+    exponent_.begin(coder, std::min(exponent_bits_, 8), {2048, 264, 256, 512, 512 * kLeanings}, exponent);
     head_.begin(coder, head_bits_, {64, 256, 64, 17 * 17, 64 * kLeanings}, head);
     sign_.begin(coder, 1, {16, 128, 64, 64}, sign);
     tail_fields_.resize(tails_.size());
@@ -97,7 +97,6 @@ class FloatModel final : public TensorModel {
     const Scales::Column& column = scales_.column();
     const int expected = static_cast<int>(within(scales_.expected(), 0, 4095));
     const int of_column = static_cast<int>(within(scales_.of_column(), 0, 4095));
-    const int near = static_cast<int>(within(scales_.near(), 0, 4095));
     const auto beside = [&](int level) { return within((level - expected + 64) >> 4, 0, 7); };  // in octaves
 
     const int predicted = predictor_.predicted(), deviation = predictor_.deviation();
@@ -109,9 +108,8 @@ class FloatModel final : public TensorModel {
     if (wide_) high = high_.code(coder_, {last_high_, high_before_}, exponent_of(value) >> 8);
     const uint32_t exponent = exponent_.code(
         coder_,
-        {static_cast<uint32_t>(expected) >> 1, static_cast<uint32_t>(of_column) >> 2, static_cast<uint32_t>(near) >> 2,
-         high ? 256 + high : static_cast<uint32_t>(left_) >> 4, uint32_t{column.above} >> 4,
-         within((scales_.of_row() >> 2) + 8, 0, 15) << 5 | within(((of_column - near) >> 2) + 16, 0, 31),
+        {static_cast<uint32_t>(expected) >> 1, high ? 256 + high : static_cast<uint32_t>(left_) >> 4,
+         uint32_t{column.above} >> 4,
          beside(left_) << 6 | beside(left_of_left_) << 3 | beside(column.above),
          (static_cast<uint32_t>(around) >> 3) * kLeanings + leaning},
         exponent_of(value) & 255);
@@ -163,7 +161,7 @@ class FloatModel final : public TensorModel {
   Scales scales_;
   RowPredictor predictor_;
   Field<2> high_;
-  Field<8> exponent_;
+  Field<5> exponent_;
   Field<5> head_;  // the mantissa's first bits
   Field<4> sign_;
   std::vector<Tail> tails_;
@@ -191,8 +189,8 @@ class QuantModel final : public TensorModel {
       }
     }
     of_blocks_.begin();
-    const uint32_t zeros = layout_.offset ? 64 : 1, few_zeros = layout_.offset ? 16 : 1;
-    weight_.begin(coder, layout_.bits, {zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024, 2048}, weight);
+    const uint32_t zeros = layout_.offset ? 16 : 1;
+    weight_.begin(coder, layout_.bits, {zeros * 128, zeros * 256, 1024, 1024, 2048}, weight);
   }
 
   void code(uint8_t* bytes, size_t units) override {
@@ -213,7 +211,7 @@ class QuantModel final : public TensorModel {
     const QuantScale of_part = quant_scale(kind_, block, layout_.parts ? begin / count : 0);
     const int zero = of_part.zero, base = of_part.base;
     const bool is_turned = block.scale >> 15 != 0;
-    const uint32_t place = layout_.offset ? within(zero >> (bits - 4), 0, 63) : 0;
+    const uint32_t place = layout_.offset ? within(zero >> (bits - 2), 0, 15) : 0;
     const uint32_t highest = (1u << bits) - 1;
     uint32_t ends = 0;  // whether the lowest and the highest integer have come
     uint32_t sum = 0;   // of what came, in quarters from zero
@@ -228,8 +226,8 @@ class QuantModel final : public TensorModel {
       const auto position = static_cast<uint32_t>(j * 32 / count);
       const uint32_t q = weight_.code(
           coder_,
-          {place << 5 | expected, place << 5 | so_far, (place >> 2) << 7 | position << 2 | ends,
-           (place >> 2) << 8 | (left_weight_ >> (bits - 4)) << 4 | left_of_left_weight_ >> (bits - 4),
+          {place << 7 | position << 2 | ends,
+           place << 8 | (left_weight_ >> (bits - 4)) << 4 | left_of_left_weight_ >> (bits - 4),
            within((column.sign >> 7) + 16, 0, 31) << 5 | of_column, so_far << 5 | expected,
            predicted << 5 | finely(level + predictor_.narrower())},
           block.q[begin + j]);
@@ -259,7 +257,7 @@ class QuantModel final : public TensorModel {
   Scales scales_;
   RowPredictor predictor_;
   QuantScales<Coder> of_blocks_;
-  Field<7> weight_;
+  Field<5> weight_;
   uint32_t lowest_ = kind_ == Quant::kQ8_0 ? 1 : 0;  // Q8_0 is symmetric: its makers never write -128
   uint32_t left_weight_ = 0, left_of_left_weight_ = 0;
 };

@@ -51,7 +51,6 @@ class Scales {
   Column& column() { return columns_[at_]; }
   int expected() const { return (columns_[at_].level + row_factor_) >> 8; }
   int of_column() const { return columns_[at_].level >> 8; }
-  int of_row() const { return row_factor_ >> 8; }
   int near() const { return near_ >> 8; }  // the average of the last values, whatever their columns
 
   void update(int level, bool negative) {

@@ -47,7 +47,7 @@ class FloatModel:
         self.exponent = Field(
             coder,
             min(self.exponent_bits, 8),
-            (2048, 1024, 1024, 264, 256, 512, 512, 512 * LEANINGS),
+            (2048, 264, 256, 512, 512 * LEANINGS),
             exponent,
         )
         self.head = Field(coder, self.head_bits, (64, 256, 64, 289, 64 * LEANINGS), head)
@@ -77,9 +77,7 @@ class FloatModel:
     def unit(self, unit: bytes) -> bytes:
         high, low, negative, head, *tails = self._parts(int.from_bytes(unit, "little"))
         coder, scales, column = self.coder, self.scales, self.scales.column
-        expected, of_column, near = (
-            clip(level, 0, 4095) for level in (scales.expected, scales.of_column, scales.near)
-        )
+        expected, of_column = (clip(level, 0, 4095) for level in (scales.expected, scales.of_column))
 
         predicted, deviation = self.predictor.predicted, self.predictor.deviation
         leaning = min(abs(predicted) * 96 // deviation, LEANINGS - 1)
@@ -93,12 +91,8 @@ class FloatModel:
             coder,
             (
                 expected >> 1,
-                of_column >> 2,
-                near >> 2,
                 256 + high if high else self.left >> 4,
                 column.above >> 4,
-                clip((scales.row_factor >> 8 >> 2) + 8, 0, 15) << 5
-                | clip(((of_column - near) >> 2) + 16, 0, 31),
                 beside(self.left) << 6 | beside(self.left_of_left) << 3 | beside(column.above),
                 (around >> 3) * LEANINGS + leaning,
             ),
@@ -178,8 +172,8 @@ class QuantModel:
         for block in blocks:
             for q in block.q[: layout.weights]:
                 weights[q] += 1
-        zeros, few_zeros = (64, 16) if layout.offset else (1, 1)
-        values = zeros * 32, zeros * 32, few_zeros * 128, few_zeros * 256, 1024, 1024, 2048
+        zeros = 16 if layout.offset else 1
+        values = zeros * 128, zeros * 256, 1024, 1024, 2048
         self.weight = Field(coder, layout.bits, values, weights)
         self.left_weight = self.left_of_left_weight = 0
 
@@ -195,7 +189,7 @@ class QuantModel:
         layout, scales = self.layout, self.scales
         bits = layout.bits
         zero, base, _ = quant_scale(self.kind, block, begin // count if layout.parts else 0)
-        place = clip(zero >> (bits - 4), 0, 63) if layout.offset else 0
+        place = clip(zero >> (bits - 2), 0, 15) if layout.offset else 0
         is_turned = block.scale >> 15 == 1
         lowest, highest = int(self.kind == Q8_0), (1 << bits) - 1
         ends = total = 0
@@ -212,12 +206,8 @@ class QuantModel:
             q = self.weight.code(
                 self.coder,
                 (
-                    place << 5 | expected,
-                    place << 5 | so_far,
-                    place >> 2 << 7 | j * 32 // count << 2 | ends,
-                    place >> 2 << 8
-                    | self.left_weight >> (bits - 4) << 4
-                    | self.left_of_left_weight >> (bits - 4),
+                    place << 7 | j * 32 // count << 2 | ends,
+                    place << 8 | self.left_weight >> (bits - 4) << 4 | self.left_of_left_weight >> (bits - 4),
                     clip((scales.column.sign >> 7) + 16, 0, 31) << 5 | of_column,
                     so_far << 5 | expected,
                     clip(predicted >> max(bits - 4, 0), 0, 63) << 5 | around,
