@@ -38,7 +38,9 @@ class Tensors(Mapping[str, "npt.NDArray[Any]"]):
         self._reader = reader
         found = read_file(cast(BinaryIO, reader), reader.size)
         if not found:
-            raise FormatError("the content is no file of tensors that nczip knows")
+            raise FormatError(
+                "the content is no file of tensors that nczip knows, or a zip file whose members are packed"
+            )
         self.entries = {entry.name: entry for entry in found}
 
     def read(self, name: str) -> bytes:

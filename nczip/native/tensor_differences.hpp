@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "field_coder.hpp"
+#include "row_predictor.hpp"
 #include "tensor_scales.hpp"
 
 namespace ncz::inline NCZ_ISA {
@@ -28,7 +29,8 @@ class DifferenceModel final : public TensorModel {
         run_(row ? (kLeastRun + row - 1) / row * row : kLeastRun),
         left_in_block_(units),
         reference_(reference),
-        scales_(row, units) {
+        scales_(row, units),
+        predictor_(row, units) {
     Histogram same(2), size(kMostSizes), sign(2), head(16);
     uint64_t any = 0;  // bits that some difference has
     if constexpr (Coder::kEncodes) {
@@ -50,10 +52,10 @@ class DifferenceModel final : public TensorModel {
     }
     shift_ = static_cast<int>(coder.uniform(static_cast<uint32_t>(shift_), 64));
     same_.begin(coder, 1, {256}, same);
-    size_.begin(coder, std::bit_width(8 * bytes_), {kPlaces, kPlaces / 2, kPlaces / 2, 1u << exponent_bits_, 512, 256},
+    size_.begin(coder, std::bit_width(8 * bytes_), {kPlaces, kPlaces / 2, kPlaces / 2, 1u << exponent_bits_, 512, 256, 1024},
                 size);
-    sign_.begin(coder, 1, {16, 32, 16, 16}, sign);
-    head_.begin(coder, 4, {256, 128, 256}, head);
+    sign_.begin(coder, 1, {16, 32, 16, 16, 64}, sign);
+    head_.begin(coder, 4, {256, 128, 256, 129}, head);
   }
 
   void code(uint8_t* bytes, size_t units) override {
@@ -92,6 +94,12 @@ class DifferenceModel final : public TensorModel {
     return static_cast<uint32_t>(bits > 5 ? steps >> (bits - 5) : steps << (5 - bits)) & 15;
   }
 
+  // Of a size in units of 1/32 of one whose level is so much above a step's.
+  static uint64_t sixteenths(int size, int level) {
+    const int t = std::clamp(level, -128, 255);
+    return static_cast<uint64_t>(size) * (uint64_t{16} + static_cast<uint64_t>(t & 15)) << (8 + (t >> 4)) >> 13;
+  }
+
   void begin_run(const uint8_t* bytes) {
     left_in_run_ = std::min(run_, left_in_block_);
     left_in_block_ -= left_in_run_;
@@ -111,16 +119,24 @@ class DifferenceModel final : public TensorModel {
     const auto place = [&](int level) { return within((level - step + 128) >> 1, 0, kPlaces - 1); };
     const auto beside = [&](int level) { return within((level - expected + 64) >> 4, 0, 7); };
 
+    // What the row predicts, and how far off that is on average, in sixteenths of a step.
+    const int predicted = predictor_.predicted();
+    const uint32_t against = predicted < 0;
+    const uint64_t away = sixteenths(against ? -predicted : predicted, expected - step);
+    const uint64_t off = std::max<uint64_t>(sixteenths(predictor_.deviation(), expected - step) >> 4, 1);
+
     const uint64_t steps = magnitude(d) >> shift_;
     const uint32_t bits = std::min(
         size_.code(coder_,
                    {place(expected), place(of_column) >> 1, place(near) >> 1, exponent,
-                    beside(left_) << 6 | beside(left_of_left_) << 3 | beside(column.above), zeros_},
+                    beside(left_) << 6 | beside(left_of_left_) << 3 | beside(column.above), zeros_,
+                    within(level_of(away) >> 2, 0, 63) << 4 | within(level_of(off) >> 4, 0, 15)},
                    static_cast<uint32_t>(std::bit_width(steps))),
         static_cast<uint32_t>(8 * bytes_));  // no encoder writes more
     zeros_ = (zeros_ << 1 | (bits == 0)) & 255;
     if (bits == 0) {
       scales_.update(std::min(expected, step - 16));
+      predictor_.update(0);
       left_of_left_ = left_, left_ = step - 16;
       return 0;
     }
@@ -128,10 +144,13 @@ class DifferenceModel final : public TensorModel {
     const uint32_t agrees = last_negative_ == last_above_;
     agreements_ = (agreements_ << 1 | agrees) & 7;
     const int over = static_cast<int>(bits) - mantissa_bits_ + shift_;
+    const auto odds = static_cast<uint32_t>(  // for the prediction's sign
+        std::min<uint64_t>((uint64_t{48} << std::min(bits, 24u)) * away / (off * off), 31));
     const uint32_t negative = sign_.code(
         coder_,
         {(signs_ & 7) << 1 | from_negative, within((column.sign >> 8) + 8, 0, 15) << 1 | from_negative,
-         agreements_ << 1 | column.negative, within(over + 2, 0, 7) << 1 | from_negative},
+         agreements_ << 1 | column.negative, within(over + 2, 0, 7) << 1 | from_negative,
+         against ? 32 - odds : 32 + odds},
         static_cast<uint32_t>(d >> (8 * bytes_ - 1)));
     signs_ = (signs_ << 1 | negative) & 7;
     last_negative_ = negative, last_above_ = column.negative;
@@ -141,8 +160,12 @@ class DifferenceModel final : public TensorModel {
     if (bits > 1) {
       const auto in_octave = [&](int scale) { return within((level - scale + 128) >> 2, 0, 63); };
       const uint32_t few = std::min(bits, 5u) - 2;
+      // Where in the octave the prediction is, and how sure, if it is of this sign.
+      const uint64_t there = std::clamp<uint64_t>(away * 2 >> std::min(bits, 63u), 8, 39) - 8;
+      const uint32_t unsure = within((level_of(off * 32 >> std::min(bits, 63u)) >> 4) - 2, 0, 3);
+      const uint32_t like = negative == against ? 1 + (static_cast<uint32_t>(there) << 2 | unsure) : 0;
       const uint32_t head =
-          head_.code(coder_, {few << 6 | in_octave(expected), bits, few << 6 | in_octave(near)},
+          head_.code(coder_, {few << 6 | in_octave(expected), bits, few << 6 | in_octave(near), like},
                      head_of(steps, static_cast<int>(bits)));
       level += static_cast<int>(head);
       int rest = std::max(static_cast<int>(bits) - 5, 0);
@@ -154,6 +177,8 @@ class DifferenceModel final : public TensorModel {
       }
     }
     scales_.update(level, negative);
+    const int size = relative_size(level, expected);
+    predictor_.update(negative ? -size : size);
     left_of_left_ = left_, left_ = level;
     result <<= shift_;
     return (negative ? 0 - result : result) & mask();
@@ -166,10 +191,11 @@ class DifferenceModel final : public TensorModel {
   const uint8_t* reference_;
   int shift_ = 0;  // bits that no difference has, below those that some have
   Scales scales_;
+  RowPredictor predictor_;
   Field<1> same_;
-  Field<6> size_;  // bits of a difference
-  Field<4> sign_;
-  Field<3> head_;
+  Field<7> size_;  // bits of a difference
+  Field<5> sign_;
+  Field<4> head_;
   uint32_t is_same_ = 0, last_runs_ = 0, zeros_ = 0, signs_ = 0, agreements_ = 0;
   uint32_t last_negative_ = 0, last_above_ = 0;
   int left_ = 0, left_of_left_ = 0;

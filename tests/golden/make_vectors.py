@@ -198,7 +198,8 @@ def _by_reference(kind: int) -> bytes:
     """The same with a base, part of which numbers are coded by."""
     raw, by = _tuned(kind)
     found = tensors.Reference(BASE.index(by), memoryview(by))
-    elements = tensors.Elements(kind, 2 % tensors.UNITS[kind], 100)
+    unit = tensors.UNITS[kind]
+    elements = tensors.Elements(kind, 2 % unit, len(by) // unit // 40 if unit <= 8 else 100)
     packed = tensors.pack(memoryview(raw), elements, lambda *_: None, found)
     assert packed is not None
     method = base.around(Method(TENSOR), base.Base(BASE))

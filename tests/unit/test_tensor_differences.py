@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numbers_made import ARRAYS
+from numbers_made import ARRAYS, bf16
 from tensor_content import gguf, npz, safetensors
 from test_tensor import of_kind
 
@@ -136,6 +136,34 @@ def test_near_what_gaussian_noise_costs() -> None:
     bits = np.mean(np.log2(0.0001 * np.sqrt(2 * np.pi * np.e) / step))
     spent = len(packed(TUNED.tobytes(), 2, 0, 200, WEIGHTS.tobytes())) * 8 / TUNED.size
     assert bits < spent < bits + 0.12
+
+
+def of_low_rank(dtype: str, rows: int, columns: int) -> tuple[bytes, bytes]:
+    """Weights, and those that a change of rank two makes of them."""
+    by = WEIGHTS.ravel()[: rows * columns].reshape(rows, columns)
+    change = rng.standard_normal((rows, 2)) @ rng.standard_normal((2, columns)) * 0.002
+    if dtype == "bf16":
+        return bf16((by + change).astype("<f4")).tobytes(), bf16(by.copy()).tobytes()
+    return (by + change).astype(dtype).tobytes(), by.astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize(("kind", "dtype"), list(enumerate(["bf16", "<f2", "<f4", "<f8"])))
+@pytest.mark.parametrize("columns", [12, 80])
+def test_changes_that_the_row_predicts(kind: int, dtype: str, columns: int) -> None:
+    raw, by = of_low_rank(dtype, 50, columns)
+    made = packed(raw, kind, 0, columns, by)
+    assert made == reference.pack(raw, kind, 0, columns, by)
+    assert unpacked(made, len(raw), by, step=100) == raw
+
+
+def test_changes_of_low_rank_cost_less() -> None:
+    raw, by = of_low_rank("bf16", 400, 100)
+    shuffle = rng.permuted(np.tile(np.arange(400), (100, 1)), axis=1).T
+    raw_shuffled, by_shuffled = (
+        np.take_along_axis(np.frombuffer(one, "<u2").reshape(400, 100), shuffle, axis=0).tobytes()
+        for one in (raw, by)
+    )
+    assert len(packed(raw, 0, 0, 100, by)) < 0.95 * len(packed(raw_shuffled, 0, 0, 100, by_shuffled))
 
 
 def q8_0(values: np.ndarray) -> bytes:
