@@ -1,5 +1,7 @@
 // Prints what each level makes of a file's beginning, on the path of the core that NCZIP_ISA names, and whether it comes
-// back: FILE, then the knowledge that blocks start with. Levels 7 to 9 have a small language model of noise.
+// back: FILE, then the knowledge that blocks start with. Levels 7 to 9 have a small language model of noise. And what
+// method 5 makes of numbers, which has one path.
+#define NCZ_ISA any_cpu
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -9,6 +11,7 @@
 #include <vector>
 
 #include "../../nczip/native/isa.hpp"
+#include "../../nczip/native/tensor.hpp"
 
 namespace {
 
@@ -95,6 +98,33 @@ void language(uint8_t level, const uint8_t* knowledge, const std::vector<uint8_t
   print(level, packed, std::equal(raw.begin(), raw.end(), decoder->content(0)));
 }
 
+// Rows of bfloat16, each like the one before it in its row, alone or by a reference that is somewhat like them.
+void tensor(bool by_reference) {
+  constexpr size_t kRow = 70, kRows = 150, kSize = 2 * kRow * kRows;
+  Noise noise;
+  std::vector<uint8_t> raw, reference;
+  float before = 0, difference = 0;
+  const auto put = [](std::vector<uint8_t>& to, float value) {
+    const auto bits = std::bit_cast<uint32_t>(value);
+    to.push_back(static_cast<uint8_t>(bits >> 16)), to.push_back(static_cast<uint8_t>(bits >> 24));
+  };
+  const auto draw = [&] { return *noise.array<float>(1, [](uint32_t x) { return static_cast<float>(x % 2001) - 1000.0f; }); };
+  for (size_t i = 0; i < kRow * kRows; ++i) {
+    before = (i % kRow ? 0.75f : 0.0f) * before + draw();
+    difference = (i % kRow ? 0.5f : 0.0f) * difference + 0.03125f * draw();
+    put(raw, before), put(reference, before + difference);
+  }
+  const uint8_t* const by = by_reference ? reference.data() : nullptr;
+  const ncz::TensorHead head{0, 0, kRow};
+  ncz::TensorBlock<ncz::FieldEncoder> encoder(head, kSize, raw.data(), by);
+  encoder.advance(raw.data(), kSize);
+  const ncz::Packed packed = encoder.coder.range.finish();
+  std::vector<uint8_t> unpacked(kSize);
+  ncz::TensorBlock<ncz::FieldDecoder> decoder(head, kSize, nullptr, by, packed.data, packed.size);
+  decoder.advance(unpacked.data(), kSize);
+  print(5, packed, unpacked == raw);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -112,4 +142,5 @@ int main(int count, char** arguments) {
   for (const ncz::MixtureConfig& config : defaults) mixture(config, raw);
   raw.resize(std::min(raw.size(), kMostOfLanguage));
   for (uint8_t level = 7; level <= 9; ++level) language(level, knowledge.data(), raw);
+  for (bool by_reference : {false, true}) tensor(by_reference);
 }

@@ -19,7 +19,7 @@ compile() { # name, compiler, then PATH[:flags] for each path
     $compiler -std=c++20 -O2 -ffp-contract=off -fno-fast-math -Wno-psabi -DNCZ_ISA="${path%%:*}" \
       $(cut -s -d: -f2 <<<"$path") -c "$native/mixture_isa.cpp" -o "$work/$name/${path%%:*}.o"
   done
-  $compiler -std=c++20 -O2 -static "$here/print_packed.cpp" "$native/isa.cpp" "$work/$name"/*.o -o "$work/$name/run"
+  $compiler -std=c++20 -O2 -ffp-contract=off -fno-fast-math -Wno-psabi -static "$here/print_packed.cpp" "$native/isa.cpp" "$work/$name"/*.o -o "$work/$name/run"
 }
 
 same() { # name, emulator, paths
