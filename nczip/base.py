@@ -57,6 +57,7 @@ class Base:
             if self.size > len(self.content):
                 self._view = view
         if self._file is not None:
+            self._written = os.fstat(self._file.fileno()).st_mtime_ns
             weakref.finalize(self, self._file.close)
         self.name = digest[:BASE_NAME]
         self._lock = threading.Lock()
@@ -80,8 +81,9 @@ class Base:
         with self._file_lock:
             self._file.seek(start)
             found = self._file.read(size)
-        if len(found) < size:
-            raise OSError("the base has become shorter while it was in use")
+            is_other = os.fstat(self._file.fileno()).st_mtime_ns != self._written
+        if len(found) < size or is_other:
+            raise OSError("the base has changed while it was in use")
         return memoryview(found)
 
     @property

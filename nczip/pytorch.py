@@ -14,9 +14,14 @@ from math import prod
 from typing import Any
 
 MAX_SIZE = 64 << 20  # bytes of a pickle that is read
-_MAX_OPCODES = 1 << 22
+_MAX_OPCODES = 1 << 20
 _MAX_LOOKED_AT = 1 << 20  # values
-_MAX_TENSORS, _MAX_NAME = 1 << 16, 1 << 10  # the latter characters
+_MAX_TENSORS, _MAX_NAME, _MAX_NAMES = (
+    1 << 16,
+    1 << 10,
+    1 << 23,
+)  # the latter two characters, of one and of all
+_MAX_KEY = 1 << 31  # of a dict or of the memo: Python's hashes of larger ones can be made all alike
 _MAX_DEPTH = 32
 _MAX_DIMENSIONS, _MAX_NUMBER = 64, 1 << 62
 
@@ -114,7 +119,7 @@ def read(pickled: bytes) -> Checkpoint:
 
 def _found(value: object) -> Iterator[Tensor]:
     pending: list[tuple[_Path | None, object]] = [(None, value)]
-    looked_at = found = 0
+    looked_at = found = characters = 0
     while pending:
         path, value = pending.pop()
         if path is not None and path.depth > _MAX_DEPTH:
@@ -128,7 +133,8 @@ def _found(value: object) -> Iterator[Tensor]:
                 name = "" if path is None else path.name()
                 tensor = _tensor(name, *_arguments(value))
                 found += 1
-                if found > _MAX_TENSORS or len(name) > _MAX_NAME:
+                characters += len(name)
+                if found > _MAX_TENSORS or len(name) > _MAX_NAME or characters > _MAX_NAMES:
                     raise UnknownPickleError
                 if tensor is not None:
                     yield tensor
@@ -165,10 +171,12 @@ def _tensor(
     for other in others if found is None else ():  # an untyped storage's tensor says the type itself
         if isinstance(other, _Global) and other.name.startswith("torch "):
             found = _TYPES.get(other.name.removeprefix("torch "))
-    numbers = (offset, *shape, *strides)
     if found is None or len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS:
         return None
+    numbers = (offset, *shape, *strides)
     if any(type(n) is not int or not 0 <= n < _MAX_NUMBER for n in numbers):
+        return None
+    if prod(max(1, n) for n in shape) >= _MAX_NUMBER // 16:  # more than arrays can be, empty ones too
         return None
     dtype, width = found
     is_transposed = not _in_order(shape, strides)
@@ -250,6 +258,8 @@ def _read(pickled: bytes, storages: dict[str, int]) -> object:
             stack.append(_Persistent(said))
             _put_size(storages, said)
         elif name in ("BINPUT", "LONG_BINPUT", "PUT"):
+            if not isinstance(argument, int) or not 0 <= argument < _MAX_KEY:
+                raise UnknownPickleError
             memo[argument] = stack[-1]
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
@@ -278,7 +288,11 @@ def _put(into: object, items: list[tuple[Any, Any]]) -> None:
     if isinstance(into, list):
         into += [item for _, item in items]
     elif isinstance(into, dict):
-        into.update((key, item) for key, item in items if isinstance(key, str | int))
+        into.update(
+            (key, item)
+            for key, item in items
+            if isinstance(key, str) or (isinstance(key, int) and 0 <= key < _MAX_KEY)
+        )
 
 
 _VALUES = {
@@ -292,6 +306,6 @@ _CONSTANTS: dict[str, Callable[[], object]] = {
     "EMPTY_TUPLE": tuple,
     "EMPTY_LIST": list,
     "EMPTY_DICT": dict,
-    "EMPTY_SET": set,
+    "EMPTY_SET": lambda: None,  # of which nothing is looked at
 }
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}

@@ -28,7 +28,8 @@ class Tensors(Mapping[str, "npt.NDArray[Any]"]):
     """The tensors of an archive by name; each is decoded when it is asked for.
 
     Of a safetensors, GGUF, NPY (its name is "array") or NPZ file, or of a PyTorch checkpoint: by the keys
-    that lead to them, joined by dots, and what is in no such tensor as bytes, by the name of its zip member.
+    that lead to them, joined by dots, and what is in no such tensor as uint8, by the name of its zip member.
+    Tensors whose elements do not follow each other, and complex ones, are not among them.
     Nothing is unpickled. Types that NumPy lacks become float32 without loss (bf16, fp8); quantised ones are
     uint8 with the bytes of a row as the last axis. ``entries`` says type, shape and place of each. Raises
     FormatError if the content is no such file, and as Reader does.
@@ -39,7 +40,7 @@ class Tensors(Mapping[str, "npt.NDArray[Any]"]):
         found = read_file(cast(BinaryIO, reader), reader.size)
         if not found:
             raise FormatError(
-                "the content is no file of tensors that nczip knows, or a zip file whose members are packed"
+                "the content is no safetensors, GGUF, NPY or stored zip file of tensors that nczip knows"
             )
         self.entries = {entry.name: entry for entry in found}
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_HEADER = 64 << 20  # bytes
 _MAX_TENSORS = 1 << 20
 _MAX_DIMENSIONS = 64
+_MAX_ELEMENTS = 1 << 58
+_MAX_VALUES = 1 << 21  # in the header of a safetensors file
 
 # Bytes of an element, by the name that safetensors has for its type; others' types are given the same names.
 _ELEMENTS = {
@@ -49,7 +51,7 @@ _GGUF_STRING, _GGUF_ARRAY = 8, 9
 _GGUF_NUMBERS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}  # bytes, by type
 _GGUF_ALIGNMENT = 32
 NPY_NAME = "array"  # an NPY file has one array, without a name
-_NPY_MAGIC = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 _MAX_DIRECTORY = 16 << 20  # bytes of a zip archive's list of members
 LOCAL_HEADER = 30  # bytes of a zip member's header, without its name
 _NPY_KINDS = {"b": "BOOL", "i": "I", "u": "U", "f": "F"}
@@ -90,12 +92,12 @@ def read_entries(file: BinaryIO, size: int | None = None) -> list[TensorEntry]:
     ``file`` is read from where it stands, as far as the header goes. ``size``: bytes of the whole file where
     they are known; tensors must end within.
     """
-    head = _Head(file)
+    head = _Head(file, MAX_HEADER if size is None else min(MAX_HEADER, size))
     try:
         magic = head.take(8)
         if magic[:4] == b"GGUF":
             entries = _gguf(head, magic)
-        elif magic[:6] == _NPY_MAGIC:
+        elif magic[:6] == NPY_MAGIC:
             entries = _npy(head, magic)
         else:
             entries = _safetensors(head, magic)
@@ -174,7 +176,8 @@ class Checkpoint:
         """Those in a member of so many bytes, in their order; where some overlap, the first and longest."""
         found: list[TensorEntry] = []
         done = 0
-        for entry in sorted(self.claims.get(member, ()), key=lambda entry: (entry.start, -entry.end)):
+        claims = self.claims.pop(member, ())  # another member of that name is another's
+        for entry in sorted(claims, key=lambda entry: (entry.start, -entry.end)):
             if done <= entry.start and entry.end <= size:
                 found.append(entry)
                 done = entry.end
@@ -196,12 +199,13 @@ def _member(file: BinaryIO, info: zipfile.ZipInfo) -> TensorEntry:
 
 
 def _arrays(file: BinaryIO, member: TensorEntry) -> list[TensorEntry]:
-    """A member, or the array in it if it is an NPY file; nothing if it should be one and is not."""
+    """A member, or the array in it if it is an NPY file whose type is known."""
     if not member.name.endswith(".npy"):
         return [member]
     file.seek(member.start)
     found = read_entries(file, member.end - member.start)
-    return [replace(entry, name=member.name[:-4]).moved(member.start) for entry in found]
+    arrays = [replace(entry, name=member.name[:-4]).moved(member.start) for entry in found]
+    return arrays or [member]
 
 
 def _named(file: BinaryIO, members: list[TensorEntry]) -> list[TensorEntry]:
@@ -232,7 +236,7 @@ def _named(file: BinaryIO, members: list[TensorEntry]) -> list[TensorEntry]:
 
 def may_have_entries(head: bytes | memoryview) -> bool:
     """Whether a file with these first bytes, 16 or more, may have tensors: its header is worth reading."""
-    if head[:4] == b"GGUF" or head[:6] == _NPY_MAGIC:
+    if head[:4] == b"GGUF" or head[:6] == NPY_MAGIC:
         return True
     return head[8:10] == b'{"' and int.from_bytes(head[:8], "little") <= MAX_HEADER
 
@@ -240,12 +244,12 @@ def may_have_entries(head: bytes | memoryview) -> bool:
 class _Head:
     """The beginning of a file, taken piece by piece."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file, self._most = file, most
         self.at = 0
 
     def take(self, size: int) -> bytes:
-        if size > MAX_HEADER - self.at:
+        if size > self._most - self.at:
             raise _NotThisError
         taken = self._file.read(size)
         self.at += size
@@ -278,6 +282,8 @@ def _entry(name: str, dtype: str, shape: tuple[int, ...], start: int, length: in
     """A tensor whose bytes follow from its shape; ``length`` is what the header says of them."""
     if len(shape) > _MAX_DIMENSIONS or not all(map(_is_count, shape)) or not _is_count(start):
         raise _NotThisError
+    if prod(max(1, size) for size in shape) >= _MAX_ELEMENTS:  # an empty array cannot have any shape either
+        raise _NotThisError
     if dtype in QUANTISED:
         elements, size = UNITS[dtype]
         if not shape or shape[-1] % elements:
@@ -298,6 +304,8 @@ def _safetensors(head: _Head, length: bytes) -> list[TensorEntry]:
     text = head.take(int.from_bytes(length, "little"))
     # A tensor has one object and two lists: more of them is a header made to take memory.
     if not text.startswith(b"{") or text.count(b"{") > _MAX_TENSORS or text.count(b"[") > 2 * _MAX_TENSORS:
+        raise _NotThisError
+    if text.count(b",") > _MAX_VALUES:
         raise _NotThisError
     import json
 

@@ -13,14 +13,14 @@ import re
 import struct
 from dataclasses import dataclass, replace
 
-from nczip.tensor_files import LOCAL_HEADER, Checkpoint, TensorEntry, read_entries
+from nczip.tensor_files import LOCAL_HEADER, NPY_MAGIC, Checkpoint, TensorEntry, read_entries
 
 MAGIC = b"PK\3\4"
 _DESCRIPTOR = b"PK\7\10"  # then a CRC and both sizes, of 4 or 8 bytes each
 _DESCRIPTORS = (16, 24)  # bytes
 _AFTER = (MAGIC, b"PK\1\2")  # a member follows, or the list of all
 _STREAMED = 8  # flag
-_NPY_HEADER = 64 << 10  # bytes that are looked at
+_NPY_HEADER = 4 << 10  # bytes of a header that are read; ours take 128
 
 
 class UnseenError(Exception):
@@ -46,7 +46,7 @@ class Members:
 
     def __init__(self) -> None:
         self.at = 0
-        self._checkpoint = Checkpoint()
+        self._checkpoint: Checkpoint | None = None
 
     def next(self, view: memoryview, begin: int) -> Member | None:
         """The next member, or None if there is no other or its end is not known.
@@ -57,20 +57,21 @@ class Members:
         at += _descriptor_size(view, at)
         name, start, size, is_stored = _header(view, at)
         tensors: list[TensorEntry] = []
-        if is_stored and name.endswith(".npy"):
+        if is_stored and name.endswith(".npy") and view[start : start + len(NPY_MAGIC)] == NPY_MAGIC:
             tensors = read_entries(io.BytesIO(view[start : start + _NPY_HEADER]))
         if size is None and is_stored:
             if tensors:
                 size = tensors[0].end
             else:
-                size = self._checkpoint.sizes.get(name) or _size_by_descriptor(view, start)
+                known = self._checkpoint.sizes.get(name) if self._checkpoint else None
+                size = known or _size_by_descriptor(view, start)
         if size is None:
             return None
         if len(tensors) == 1 and tensors[0].end == size:
             tensors = [replace(tensors[0], name=name.removesuffix(".npy"))]
         else:
-            tensors = self._checkpoint.tensors(name, size)
-        if is_stored and name.endswith("/data.pkl"):
+            tensors = self._checkpoint.tensors(name, size) if self._checkpoint else []
+        if is_stored and name.endswith("/data.pkl") and self._checkpoint is None:
             if start + size > len(view):
                 raise UnseenError
             self._checkpoint = Checkpoint.read(name, view[start : start + size])

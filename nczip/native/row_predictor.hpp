@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -93,6 +94,7 @@ class RowPredictor {
     static constexpr size_t kBatch = 16;         // rows that are counted together, which is quicker
     static constexpr size_t kMostRows = 32'752;  // whose products make less than 2^31; half of what is older goes then
     static constexpr int kMostSurprise = 511, kMostWeight = 8191, kWeightBits = 12;
+    static constexpr float kMostFactor = 64.0f;
     static constexpr float kRidge = 1.5f;  // rows of noise without correlation for each column, a priori
 
     void count() {
@@ -125,7 +127,9 @@ class RowPredictor {
         for (size_t i = j; i < n; ++i) column[i] = static_cast<float>(moments_[i * n + j]);
         column[j] += ridge;
         for (size_t k = 0; k < j; ++k) {
-          weights[k] = rest[k * n + j] / pivots[k];
+          const float weight = rest[k * n + j] / pivots[k];
+          // Halved moments need not be positive definite, and then there is no bound, or no number.
+          weights[k] = std::abs(weight) <= kMostFactor ? weight : 0.0f;
           weights_[j * n + k] = fixed(weights[k]);
         }
         size_t k = 0;
@@ -136,13 +140,13 @@ class RowPredictor {
         }
         for (; k < j; ++k)
           for (size_t i = j; i < n; ++i) column[i] -= weights[k] * rest[k * n + i];
-        pivots[j] = std::max(column[j], ridge);
+        pivots[j] = column[j] < ridge ? ridge : column[j];
       }
     }
 
     static int16_t fixed(float weight) {
       const float scaled = weight * (1 << kWeightBits);
-      if (!(scaled < kMostWeight)) return kMostWeight;
+      if (scaled > kMostWeight) return kMostWeight;
       if (scaled < -kMostWeight) return -kMostWeight;
       return static_cast<int16_t>(scaled + (scaled < 0 ? -0.5f : 0.5f));
     }

@@ -109,7 +109,7 @@ class FloatModel final : public TensorModel {
     const uint32_t exponent = exponent_.code(
         coder_,
         {static_cast<uint32_t>(expected) >> 1, high ? 256 + high : static_cast<uint32_t>(left_) >> 4,
-         uint32_t{column.above} >> 4,
+         static_cast<uint32_t>(column.above) >> 4,
          beside(left_) << 6 | beside(left_of_left_) << 3 | beside(column.above),
          (static_cast<uint32_t>(around) >> 3) * kLeanings + leaning},
         exponent_of(value) & 255);

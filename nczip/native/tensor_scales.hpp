@@ -40,7 +40,7 @@ class Scales {
   struct Column {
     int32_t level = 0;     // of the factor, in units of 2^-12 octaves
     int32_t sign = 0;      // how positive its values are, -2047 to 2047
-    uint16_t above = 0;    // the level of the value in the row before
+    int32_t above = 0;     // the level of the value in the row before
     uint8_t mantissa = 0;  // and its first bits
     uint8_t negative = 0;
   };
@@ -66,10 +66,10 @@ class Scales {
     column.level += change(by, std::min<size_t>(rows_, kMostRows) + 1);
     row_factor_ += change(by, std::min<size_t>(in_row_, kMostInRow) + kRowInertia);
     near_ += change(excess(level - near()), kNear);
-    column.above = static_cast<uint16_t>(level);
+    column.above = level;
     ++in_row_;
     if (++at_ < columns_.size()) {
-      if (rows_ == 0) columns_[at_].level = near_, columns_[at_].above = static_cast<uint16_t>(near());
+      if (rows_ == 0) columns_[at_].level = near_, columns_[at_].above = near();
       return;
     }
     at_ = 0;

@@ -97,9 +97,12 @@ class _Group:
         rest: NDArray[np.float32] = self.moments.astype(np.float32)
         ridge = RIDGE * np.float32(np.trace(self.moments)) / np.float32(self.counted)
         rest[np.diag_indices(self.columns)] += ridge
-        for k in range(self.columns):
-            weights = rest[k + 1 :, k] / max(rest[k, k], ridge)
-            rest[k + 1 :, k + 1 :] -= np.outer(weights, rest[k + 1 :, k])
-            scaled = weights * np.float32(4096)
-            rounded = np.trunc(scaled + np.where(scaled < 0, np.float32(-0.5), np.float32(0.5)))
-            self.weights[k + 1 :, k] = np.clip(rounded, -MOST_WEIGHT, MOST_WEIGHT)
+        with np.errstate(all="ignore"):  # halved moments need not be positive definite
+            for k in range(self.columns):
+                pivot = ridge if rest[k, k] < ridge else rest[k, k]
+                weights = rest[k + 1 :, k] / pivot
+                weights = np.where(np.abs(weights) <= 64, weights, np.float32(0))
+                rest[k + 1 :, k + 1 :] -= np.outer(weights, rest[k + 1 :, k])
+                scaled = weights * np.float32(4096)
+                rounded = np.trunc(scaled + np.where(scaled < 0, np.float32(-0.5), np.float32(0.5)))
+                self.weights[k + 1 :, k] = np.clip(rounded, -MOST_WEIGHT, MOST_WEIGHT)

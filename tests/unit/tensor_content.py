@@ -6,7 +6,7 @@ import io
 import json
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -69,10 +69,10 @@ class Pipe(io.BytesIO):
         raise OSError
 
 
-def zipped(members: Mapping[str, bytes], *, streamed: bool = False) -> bytes:
+def zipped(members: Mapping[str, bytes] | Iterable[tuple[str, bytes]], *, streamed: bool = False) -> bytes:
     file = Pipe() if streamed else io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
+        for name, content in members.items() if isinstance(members, Mapping) else members:
             archive.writestr(name, content)
     return file.getvalue()
 

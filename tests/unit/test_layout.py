@@ -130,6 +130,19 @@ def test_storages_of_checkpoints(streamed: bool) -> None:
     ]  # fmt: skip
 
 
+def test_claims_of_a_checkpoint_are_heard_once() -> None:
+    """And only the first pickle's: whoever repeats members gets no more work out of it."""
+    pickled = pickled_tensors({"w": ("0", LARGE.size, 0, LARGE.shape)})
+    others = pickled_tensors({"x": ("1", LARGE.size, 0, LARGE.shape)})
+    names = ["m/data.pkl", "m/data/0", "m/data/0", "m/data.pkl", "m/data/1"]
+    contents = [pickled, LARGE.tobytes(), LARGE.tobytes(), others, LARGE.tobytes()]
+    with pytest.warns(UserWarning, match="Duplicate"):
+        data = zipped(zip(names, contents, strict=True))
+    assert [block.place.tensor for block in blocks_of(data, 1 << 20) if block.size == LARGE.nbytes] == [
+        "w", "m/data/0", "m/data/1"
+    ]  # fmt: skip
+
+
 def test_a_base_of_checkpoints_may_have_another_form() -> None:
     """And its tensors other places."""
     plain = len(nczip.compress(checkpoint(streamed=True), 5))

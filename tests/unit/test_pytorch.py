@@ -111,6 +111,9 @@ def test_types_without_storages_of_their_own() -> None:
         pytest.param(lambda: tensor("FloatStorage", "0", 0, (3, 2), (1,)), id="too few strides"),
         pytest.param(lambda: tensor("FloatStorage", "0", -4, (3,), (1,)), id="before the storage"),
         pytest.param(lambda: tensor("FloatStorage", "0", 0, (1 << 62, 2), (2, 1)), id="too large"),
+        pytest.param(
+            lambda: tensor("FloatStorage", "0", 0, (0, 1 << 60), (1 << 60, 1)), id="empty, and large"
+        ),
         pytest.param(lambda: tensor("FloatStorage", "0", 0, (1,) * 65, (1,) * 65), id="many axes"),
         pytest.param(lambda: Rebuilt("_rebuild_tensor_v2", 5, 0, (3,), (1,)), id="no storage"),
     ],
@@ -167,6 +170,31 @@ def test_values_that_are_in_many_places() -> None:
 def test_a_name_that_is_too_long() -> None:
     with pytest.raises(pytorch.UnknownPickleError):
         pytorch.read(pickled({"k" * 2000: tensor("FloatStorage", "0", 0, (3,), (1,))}))
+
+
+@pytest.mark.usefixtures("_torch")
+def test_all_names_together_are_not_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = {"k" * 50: tensor("FloatStorage", "0", 0, (3,), (1,)), "n" * 50: None}
+    assert len(pytorch.read(pickled(checkpoint)).tensors) == 1
+    monkeypatch.setattr(pytorch, "_MAX_NAMES", 49)
+    with pytest.raises(pytorch.UnknownPickleError):
+        pytorch.read(pickled(checkpoint))
+
+
+@pytest.mark.usefixtures("_torch")
+def test_keys_whose_hashes_can_be_chosen() -> None:
+    one = tensor("FloatStorage", "0", 0, (3,), (1,))
+    found = pytorch.read(pickled({7: one, sys.hash_info.modulus * 7: one, -1: one})).tensors
+    assert [tensor.name for tensor in found] == ["7"]
+    with pytest.raises(pytorch.UnknownPickleError):
+        pytorch.read(b"Np%d\n." % (sys.hash_info.modulus * 7))
+
+
+@pytest.mark.usefixtures("_torch")
+def test_sizes_of_storages() -> None:
+    storages = [Storage(*kind) for kind in (("FloatStorage", "0"), ("UntypedStorage", "1", "torch.storage"))]
+    other = Storage("QInt8Storage", "2")
+    assert pytorch.read(pickled([*storages, other])).storages == {"0": 400, "1": 100}
 
 
 @pytest.mark.parametrize(

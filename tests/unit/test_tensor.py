@@ -13,7 +13,7 @@ from nczip import _core, blocks, inspection, levels, tensors
 from nczip.container import MIXTURE, TENSOR
 from nczip.errors import CorruptError
 from nczip.layout import Hint
-from nczip.reference import field_coder, quants
+from nczip.reference import field_coder, quants, row_predictor
 from nczip.reference import tensor as reference
 
 KINDS = range(len(tensors.KINDS))
@@ -139,6 +139,17 @@ def test_more_rows_than_moments_have_room_for() -> None:
     made = packed(raw, 4, 0, 2)
     assert made == reference.pack(raw, 4, 0, 2)
     assert unpacked(made, len(raw)) == raw
+
+
+def test_halved_moments_need_not_be_positive_definite() -> None:
+    """Weights are numbers within their bounds all the same."""
+    group = row_predictor._Group(40)
+    group.moments[:] = -np.ones((40, 40), np.int64)
+    np.fill_diagonal(group.moments, 1)
+    group.moments[32:, :32] = group.moments[:32, 32:] = 0
+    group.counted = 20_000
+    group._factor()
+    assert np.abs(group.weights).max() <= row_predictor.MOST_WEIGHT
 
 
 def test_more_columns_than_are_predicted() -> None:

@@ -73,6 +73,7 @@ HOSTILE = {
     "negative offset": claim(data_offsets=[-4, 0]),
     "negative shape": claim(shape=[-1, -4]),
     "huge shape": claim(shape=[1 << 62, 1 << 62]),
+    "huge shape of nothing": claim(shape=[0, 1 << 61], data_offsets=[0, 0]),
     "shape that disagrees": claim(shape=[3]),
     "fractions": claim(shape=[4.0]),
     "true": claim(shape=[True, 4]),
@@ -83,6 +84,7 @@ HOSTILE = {
     "no tensor": raw_safetensors(b'{"x": 3}'),
     "deep": raw_safetensors(b'{"x":' + b"[" * 100_000),
     "wide": raw_safetensors(b'{"x":[' + b"[]," * (tensor_files._MAX_TENSORS + 1) * 2),
+    "long": raw_safetensors(b'{"x":[' + b"0," * tensor_files._MAX_VALUES + b"0]}"),
     "not UTF-8": raw_safetensors(b'{"\xff": 3}'),
     "endless header": (1 << 40).to_bytes(8, "little") + b'{"x": 3}',
     "twice the name": raw_safetensors(
@@ -153,3 +155,12 @@ def test_an_endless_list_of_zip_members_is_not_read(monkeypatch: pytest.MonkeyPa
     assert len(read_whole(archive)) == 999
     monkeypatch.setattr(tensor_files, "_MAX_DIRECTORY", 20_000)
     assert read_whole(archive) == []
+
+
+def test_a_header_ends_with_its_file() -> None:
+    """So that nobody can have one read again and again, for members that have no bytes."""
+    archive = zipped({"a.npy": b"", "b": safetensors(GOOD)})
+    assert [entry.name for entry in read_whole(archive)] == ["a.npy", "b"]
+    file = io.BytesIO(safetensors(GOOD))
+    assert read_entries(file, 0) == []
+    assert file.tell() == 0
