@@ -24,6 +24,7 @@ _MAX_TENSORS, _MAX_NAME, _MAX_NAMES = (
 _MAX_KEY = 1 << 31  # of a dict or of the memo: Python's hashes of larger ones can be made all alike
 _MAX_DEPTH = 32
 _MAX_DIMENSIONS, _MAX_NUMBER = 64, 1 << 62
+_MAX_ARGUMENTS, _MAX_GLOBAL = 16, 256  # of a call that rebuilds a tensor; characters of a class's name
 
 # As ``TensorEntry.dtype`` spells them, with bytes of an element.
 _STORAGES = {
@@ -113,7 +114,15 @@ def read(pickled: bytes) -> Checkpoint:
     storages: dict[str, int] = {}
     try:
         return Checkpoint(list(_found(_read(pickled, storages))), storages)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+        MemoryError,
+    ) as error:
         raise UnknownPickleError from error
 
 
@@ -153,7 +162,7 @@ def _found(value: object) -> Iterator[Tensor]:
 
 
 def _arguments(call: _Call) -> tuple[Any, ...]:
-    if not isinstance(call.arguments, tuple):
+    if not isinstance(call.arguments, tuple) or len(call.arguments) > _MAX_ARGUMENTS:
         raise UnknownPickleError
     return call.arguments
 
@@ -226,10 +235,12 @@ def _read(pickled: bytes, storages: dict[str, int]) -> object:
         elif name in _CONSTANTS:
             stack.append(_CONSTANTS[name]())
         elif name == "GLOBAL":
-            stack.append(_Global(str(argument)))
+            stack.append(_global(argument))
         elif name == "STACK_GLOBAL":
             last, first = stack.pop(), stack.pop()
-            stack.append(_Global(f"{first} {last}"))
+            if not isinstance(first, str) or not isinstance(last, str):
+                raise UnknownPickleError
+            stack.append(_global(f"{first} {last}"))
         elif name == "MARK":
             stack.append(_Mark())
         elif name == "TUPLE":
@@ -268,6 +279,12 @@ def _read(pickled: bytes, storages: dict[str, int]) -> object:
         else:
             raise UnknownPickleError
     raise UnknownPickleError
+
+
+def _global(name: object) -> _Global:
+    if not isinstance(name, str) or len(name) > _MAX_GLOBAL:
+        raise UnknownPickleError
+    return _Global(name)
 
 
 def _put_size(storages: dict[str, int], said: object) -> None:

@@ -228,8 +228,9 @@ def _named(file: BinaryIO, members: list[TensorEntry]) -> list[TensorEntry]:
     used = set()
     for name, claims in Checkpoint.read(pickles[0], content(pickles[0])).claims.items():
         for claim in claims:
-            if name in places and places[name].start + claim.end <= places[name].end:
-                found.setdefault(claim.name, claim.moved(places[name].start))
+            fits = name in places and places[name].start + claim.end <= places[name].end
+            if fits and claim.name not in found:
+                found[claim.name] = claim.moved(places[name].start)
                 used.add(name)
     return [*found.values(), *(member for member in members if member.name not in used)]
 

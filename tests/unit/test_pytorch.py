@@ -198,6 +198,22 @@ def test_sizes_of_storages() -> None:
 
 
 @pytest.mark.parametrize(
+    "data",
+    [
+        # Each name has the one before it twice.
+        pytest.param(b"\x80\x04\x8c\x01a\x94\x8c\x01b\x93\x94h\x01h\x01\x93.", id="names of names"),
+        pytest.param(b"\x80\x02c" + b"a" * 200 + b"\n" + b"b" * 60 + b"\n.", id="a class with a long name"),
+        pytest.param(
+            b"\x80\x02]ctorch._utils\n_rebuild_tensor_v2\n(" + b"N" * 17 + b"tRa.", id="many arguments"
+        ),
+    ],
+)
+def test_what_would_be_copied_again_and_again(data: bytes) -> None:
+    with pytest.raises(pytorch.UnknownPickleError):
+        pytorch.read(data)
+
+
+@pytest.mark.parametrize(
     "data", [b"", b".", b"\x80\x02", b"(", b"t.", b"h\x05.", b"X\xff\xff\xff\xff", b"\x80\x02]q\x00"]
 )
 def test_damaged_pickles(data: bytes) -> None:

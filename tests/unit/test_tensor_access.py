@@ -107,6 +107,20 @@ def test_a_checkpoint(streamed: bool) -> None:
     np.testing.assert_array_equal(tensors["part"], LARGE[1:])
 
 
+def test_tensors_of_one_name() -> None:
+    """As {"a.b": x, "a": {"b": y}} makes; the second is there as a storage."""
+    first, second = (
+        pickled_tensors({name: (key, LARGE.size, 0, LARGE.shape)})[4:-2]
+        for name, key in (("a.b", "0"), ("b", "1"))
+    )
+    pickled = b"\x80\2}(" + first + b"X\1\0\0\0a}(" + second + b"uu."
+    other = (LARGE + 1).tobytes()
+    tensors = opened(zipped({"m/data.pkl": pickled, "m/data/0": LARGE.tobytes(), "m/data/1": other}))
+    assert set(tensors) == {"a.b", "m/data.pkl", "m/data/1"}
+    np.testing.assert_array_equal(tensors["a.b"], LARGE)
+    assert tensors["m/data/1"].tobytes() == other
+
+
 @pytest.mark.parametrize(
     "data", [checkpoint(b"no pickle"), checkpoint(CHECKPOINT[:90]), checkpoint(CHECKPOINT, byteorder=b"big")]
 )
